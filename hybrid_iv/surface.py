@@ -19,9 +19,9 @@ import pandas as pd
 import xarray as xr
 
 # %% auto #0
-__all__ = ['logger', 'DAYS_PER_YEAR', 'VOL_POINTS', 'SURFACE_AXES', 'PANEL_AXES', 'SCHEMA_VERSION', 'PAPER_GRID', 'HybridIVError',
-           'Grid', 'validate_panel', 'make_panel', 'panel_hash', 'replace_atomically', 'save_panel', 'load_panel',
-           'ssvi_total_variance', 'toy_panel']
+__all__ = ['logger', 'DAYS_PER_YEAR', 'VOL_POINTS', 'SURFACE_AXES', 'PANEL_AXES', 'SCHEMA_VERSION', 'PAPER_GRID', 'TOY_GRID',
+           'HybridIVError', 'Grid', 'validate_panel', 'make_panel', 'panel_hash', 'replace_atomically', 'save_panel',
+           'load_panel', 'ssvi_total_variance', 'toy_panel']
 
 # %% ../nbs/00_surface.ipynb #befbfbfd
 logger = logging.getLogger("hybrid_iv")
@@ -223,11 +223,11 @@ def _check_events(panel: xr.Dataset) -> xr.Dataset:
         )
     return panel
 
-# %% ../nbs/00_surface.ipynb #57e63085
+# %% ../nbs/00_surface.ipynb #bfda943c
 def make_panel(
     iv: np.ndarray,  # (date, asset, maturity, moneyness) implied volatility, annual decimal, nan where missing
     spot: np.ndarray,  # (date, asset) price of the underlying
-    dates: Sequence[Any],  # (date,) whole days, rising
+    dates: Sequence[Any] | pd.DatetimeIndex,  # (date,) whole days, rising
     assets: Sequence[str],  # (asset,) names
     grid: Grid,  # nodes of the surface
     variables: Mapping[str, np.ndarray] | None = None,  # further variables of the table above, in its axis order
@@ -244,7 +244,7 @@ def make_panel(
             raise HybridIVError(f"{name}: needs shape {wanted} for {axes}, got {np.shape(values)}")
         data[name] = (axes, np.asarray(values))
     coordinates = {
-        "date": pd.DatetimeIndex(dates),
+        "date": pd.DatetimeIndex(list(dates)),
         "asset": np.array(list(assets), dtype=object),
         "maturity": np.asarray(grid.maturities),
         "moneyness": np.asarray(grid.moneyness),
@@ -330,11 +330,14 @@ def ssvi_total_variance(
     phi = eta / np.sqrt(theta * (1 + theta))
     return 0.5 * theta * (1 + rho * phi * k + np.sqrt((phi * k + rho) ** 2 + 1 - rho**2))
 
-# %% ../nbs/00_surface.ipynb #e913363f
+# %% ../nbs/00_surface.ipynb #32f4a9b2
+TOY_GRID = Grid(tuple(days / DAYS_PER_YEAR for days in (30, 91, 182, 365)), (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2))
+
+
 def toy_panel(
     dates: int = 260,  # business days, from 2020-01-01 on
     assets: int = 3,  # number of assets
-    grid: Grid = Grid(tuple(days / DAYS_PER_YEAR for days in (30, 91, 182, 365)), (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2)),  # nodes
+    grid: Grid = TOY_GRID,  # nodes
     seed: int = 0,  # same seed, same panel
     noise: float = 0.0,  # standard deviation of independent quote noise on log iv; above 0 it may break no-arbitrage
 ) -> xr.Dataset:  # validated panel, all cells observed
