@@ -1,0 +1,54 @@
+# Everything a user or contributor runs. `make help` lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+PROFILE ?= small
+DATASET ?= default
+SEED ?= 0
+THREADS ?= 2
+RUN_DIR ?= runs/$(PROFILE)
+
+# Idle OpenMP threads must sleep: where they spin, two processes on two cores are a hundred times slower.
+export OMP_WAIT_POLICY := PASSIVE
+STAMP := $(VENV)/.installed
+PY := $(VENV)/bin/python
+
+.PHONY: help install replicate test check docs bench lab outputs readme
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+install: $(STAMP) ## make .venv with the pinned versions
+
+# Made again whenever the requirements, the packaging or the pins change.
+$(STAMP): settings.ini setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "hybrid_iv needs Python 3.11 or newer, but $(PYTHON) is " + sys.version.split()[0] + ". Choose another: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not make $(VENV). On Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+replicate: $(STAMP) ## run the paper: PROFILE=smoke|small|full DATASET=default SEED=0, into runs/PROFILE
+	@mkdir -p $(RUN_DIR)
+	OMP_NUM_THREADS=$(THREADS) $(PY) -m papermill nbs/60_replication.ipynb $(RUN_DIR)/replication.ipynb --log-output --no-progress-bar \
+	  -p profile '$(PROFILE)' -p dataset '$(DATASET)' -p seed $(SEED) -p run_dir '$(RUN_DIR)'
+
+test: $(STAMP) ## the whole gate; the last line is `N passed, M failed`
+	@$(PY) tools/gate.py
+
+check: $(STAMP) ## the quick part of the gate: in step, house rules, lint, types
+	@$(PY) tools/gate.py sync rules lint
+
+docs: $(STAMP) ## render the site into _docs/
+	@$(PY) tools/docs.py --strict
+
+bench: $(STAMP) ## measure against named peers, into runs/bench.csv
+	@OMP_NUM_THREADS=1 $(PY) tools/bench.py
+
+lab: $(STAMP) ## JupyterLab on the notebooks
+	@$(PY) -m jupyterlab nbs
+
+outputs: $(STAMP) ## run again the notebooks whose stored outputs are stale, and store the new ones
+	@$(PY) tools/notebooks.py
+
+readme: $(STAMP) ## write README.md from nbs/index.ipynb
+	@$(PY) tools/readme.py

@@ -1,0 +1,125 @@
+"""Measure, `make bench`: writes runs/bench.csv (`name,value,unit,target,ok`), and exits with 1 where a target is missed.
+
+To add a benchmark, write a function here that takes nothing and returns a `Result`, and mark it with `@benchmark`. Machines
+differ, so what must hold is a ratio to a named peer, both timed in one run by `ratio`; a figure in seconds or MB is
+reported without a target, as the best of five by `best`. Import what is measured inside the function.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import ROOT, write_atomically
+
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None  # the largest allowed value, or the smallest where `larger_is_better`; None: only reported
+    larger_is_better: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the target is met."""
+        if self.target is None:
+            return True
+        return self.value >= self.target if self.larger_is_better else self.value <= self.target
+
+
+BENCHMARKS: list[Callable[[], Result]] = []
+
+
+def benchmark(function: Callable[[], Result]) -> Callable[[], Result]:
+    """Add a function to those that are run."""
+    BENCHMARKS.append(function)
+    return function
+
+
+def best(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Seconds of the quickest of some runs."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def ratio(work: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Time of `work` over that of `peer`, timed in turns so that a busy moment hits both; the best of each."""
+    pairs = [(best(work, 1), best(peer, 1)) for _ in range(repeats)]
+    return min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
+
+
+@benchmark
+def import_time() -> Result:
+    """`import hybrid_iv` in a fresh process, over `import numpy` in another."""
+
+    def load(module: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True, cwd=ROOT)
+
+    return Result("import hybrid_iv / import numpy", ratio(load("hybrid_iv"), load("numpy")), "ratio", target=1.0)
+
+
+@benchmark
+def panel_validation() -> Result:
+    """Validation of a year of the paper's 31 assets, over xarray's reading of the same panel from a file."""
+    import tempfile
+
+    import xarray
+
+    from hybrid_iv.surface import PAPER_GRID, save_panel, toy_panel, validate_panel
+
+    panel = toy_panel(dates=250, assets=31, grid=PAPER_GRID)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "panel.nc"
+        save_panel(panel, file)
+        share = ratio(lambda: validate_panel(panel), lambda: xarray.load_dataset(file))
+    return Result("validate_panel / xarray.load_dataset", share, "ratio", target=2.0)
+
+
+@benchmark
+def panel_validation_seconds() -> Result:
+    """The same, in seconds."""
+    from hybrid_iv.surface import PAPER_GRID, toy_panel, validate_panel
+
+    panel = toy_panel(dates=250, assets=31, grid=PAPER_GRID)
+    return Result("validate_panel of 31 x 250 x 11 x 13", best(lambda: validate_panel(panel)), "s")
+
+
+def main() -> int:
+    """Run the benchmarks, print and write the table; 1 if a target is missed."""
+    parser = argparse.ArgumentParser(description="Run the benchmarks.")
+    parser.add_argument("words", nargs="*", help="run only benchmarks whose function name holds one of these words")
+    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "bench.csv", help="the file to write (default: runs/bench.csv)")
+    args = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    chosen = [f for f in BENCHMARKS if not args.words or any(word in f.__name__ for word in args.words)]
+    if not chosen:
+        parser.error(f"no such benchmark; there are {', '.join(f.__name__ for f in BENCHMARKS)}")
+    rows, missed = ["name,value,unit,target,ok"], 0
+    for function in chosen:
+        result = function()
+        target = "" if result.target is None else f"{result.target:g}"
+        rows.append(f'"{result.name}",{result.value:.4g},{result.unit},{target},{str(result.ok).lower()}')
+        goal = f" (target {target})" if target else ""
+        print(f"{'ok  ' if result.ok else 'MISS'} {result.name}: {result.value:.3g} {result.unit}{goal}", flush=True)
+        missed += not result.ok
+    write_atomically(args.output, "\n".join(rows) + "\n")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

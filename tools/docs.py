@@ -1,0 +1,199 @@
+"""Render the site, `make docs`: nbdev's notebook processing, then Quarto where it is installed, else smalldocs.
+
+The work is done on a copy, and the finished site replaces the old one at the end. `--strict` fails on a warning, a broken
+link, and on anything that a page would load from another machine, for the site must work offline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from common import ROOT, copy_tree, read_notebook, settings, source, write_atomically
+
+LOADS = {  # what a browser fetches by itself when it shows a page; a plain link it does not
+    "script": ("src",),
+    "img": ("src", "srcset"),
+    "iframe": ("src",),
+    "source": ("src", "srcset"),
+    "video": ("src", "poster"),
+    "audio": ("src",),
+    "embed": ("src",),
+    "object": ("data",),
+}
+LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect", "manifest"}
+DONE_HERE = ("output-file is not read", "html-math-method is ignored")  # warnings of smalldocs about what this file does instead
+ELSEWHERE = r"(?:[a-z]+:)?//"
+CSS_LOADS = re.compile(rf"(?:url\(\s*|@import\s+)[\"']?({ELSEWHERE}[^\"')\s]+)")
+SCRIPT_LOADS = re.compile(rf"(?:\bimport\b[^\"'`;]*|\bfetch\(\s*|\.src\s*=\s*)[\"'`]({ELSEWHERE}[^\"'`]+)")
+
+
+def process_notebooks(copy: Path) -> Path:
+    """nbdev's own processing, which hides, folds and documents; returns the folder of processed notebooks."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(copy), *filter(None, [os.environ.get("PYTHONPATH")])])
+    sys.path.insert(0, str(copy))
+    from nbdev.serve import proc_nbs
+
+    with contextlib.chdir(copy):
+        return Path(proc_nbs(n_workers=min(2, os.cpu_count() or 1)))
+
+
+def place_links(processed: Path, root: Path) -> None:
+    """Make links hold inside the site: pictures of `results/` are copied, other files of the repository are shown on GitHub."""
+    options = settings(root)
+    site = options["doc_host"] + options["doc_baseurl"]
+    for path in processed.rglob("*.ipynb"):
+        folder = PurePosixPath(path.parent.relative_to(processed).as_posix())
+        notebook = read_notebook(path)
+        up = "../" * len(folder.parts)
+
+        def target(match: re.Match[str], folder: PurePosixPath = folder, up: str = up) -> str:
+            place, _, anchor = match[2].partition("#")
+            if place.startswith(f"{site}/"):  # nbdev writes links to names of the package with the address of the site
+                return f"{match[1]}{up}{match[2].removeprefix(f'{site}/')})"
+            found = os.path.normpath(PurePosixPath("nbs") / folder / place)
+            if re.match(r"[a-z]+:|/", place) or not place or found.startswith("nbs") or not (root / found).exists():
+                return match[0]
+            if not found.startswith("results/"):
+                return f"{match[1]}{options['git_url']}/blob/{options['branch']}/{found}{anchor and '#' + anchor})"
+            (processed / found).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / found, processed / found)
+            return f"{match[1]}{up}{found})"
+
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                cell["source"] = re.sub(r"(\]\()([^)\s]+)\)", target, source(cell))
+            for output in cell.get("outputs", []):
+                for kind, text in output.get("data", {}).items():
+                    if kind == "text/markdown":
+                        output["data"][kind] = re.sub(r"(\]\()([^)\s]+)\)", target, text if isinstance(text, str) else "".join(text))
+        write_atomically(path, json.dumps(notebook, ensure_ascii=False, indent=1))
+
+
+def mathml(tex: str, options: dict[str, bool]) -> str:
+    """TeX as MathML, which browsers show by themselves; smalldocs would fetch a script for it."""
+    from latex2mathml.converter import convert
+
+    return str(convert(tex, display="block" if options.get("display_mode") else "inline"))
+
+
+def smalldocs(processed: Path) -> list[str]:
+    """Render with smalldocs into `_docs` of the folder; returns its warnings."""
+    from smalldocs import config, markdown, site
+
+    class Site(site.Site):
+        """smalldocs's site, with pages named as nbdev's links expect: 00_surface.ipynb is surface.html."""
+
+        def read(self, src: PurePosixPath) -> site.Page:
+            page = super().read(src)
+            page.out = page.out.with_name(page.front.get("output-file") or page.out.name)
+            return page
+
+        def find_page(self, target: PurePosixPath) -> site.Page | None:
+            return super().find_page(target) or next((page for page in self.pages.values() if page.out == target), None)
+
+        def render_page(self, page: site.Page) -> None:
+            super().render_page(page)
+            page.env["math"] = False  # it is MathML already: no script to load
+
+    markdown.math_renderer = mathml
+    built = Site(config.load(processed), quiet=True)
+    built.build()
+    return [warning for warning in built.warnings if not any(key in warning for key in DONE_HERE)]
+
+
+class Reader(HTMLParser):
+    """What a page loads, links to, and can be linked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the addresses of one element."""
+        values = {name: value or "" for name, value in attrs}
+        self.ids |= {values[name] for name in ("id", "name") if name in values}
+        self.loads += [values[name] for name in LOADS.get(tag, ()) if name in values]
+        if tag == "link" and LOADING_LINKS & set(values.get("rel", "").split()):
+            self.loads.append(values.get("href", ""))
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+
+
+def site_problems(site: Path) -> list[str]:
+    """Addresses elsewhere that a page would load, links to pages or places that do not exist, and maths left as TeX."""
+    problems = []
+    pages: dict[Path, Reader] = {}
+    for path in sorted(site.rglob("*")):
+        if path.suffix not in (".html", ".css", ".js"):
+            continue
+        text, name = path.read_text(encoding="utf-8", errors="replace"), path.relative_to(site)
+        found = CSS_LOADS.findall(text) if path.suffix != ".js" else SCRIPT_LOADS.findall(text)
+        if path.suffix == ".html":
+            pages[path] = reader = Reader()
+            reader.feed(text)
+            found += [address for address in reader.loads if re.match(ELSEWHERE, address)]
+            if re.search(r'class="math (?:inline|display)">\\[(\[]', text):
+                problems.append(f"{name}: formulas are left as TeX")
+        problems += [f"{name} loads {address} from another machine" for address in found]
+    for path, reader in pages.items():
+        for link in reader.links:
+            parts = urlsplit(link)
+            goal = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            goal = goal / "index.html" if goal.is_dir() else goal
+            if parts.scheme or parts.netloc or parts.path.startswith("/"):
+                continue
+            if not goal.exists():
+                problems.append(f"{path.relative_to(site)}: broken link {link}")
+            elif parts.fragment and goal in pages and unquote(parts.fragment) not in pages[goal].ids:
+                problems.append(f"{path.relative_to(site)}: {goal.name} has no place #{html.escape(parts.fragment)}")
+    return problems
+
+
+def main() -> int:
+    """Render the site; 1 if it is strict and something is wrong."""
+    parser = argparse.ArgumentParser(description="Render the site.")
+    parser.add_argument("--strict", action="store_true", help="fail on a warning, a broken link or a request to another machine")
+    parser.add_argument("--output", type=Path, help="the folder to write (default: _docs)")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the repository (default: this one)")
+    args = parser.parse_args()
+    root = args.root.resolve()
+    output = (args.output or root / settings(root)["doc_path"]).resolve()
+    if output.exists() and any(output.iterdir()) and not (output / "site_libs").is_dir():
+        parser.error(f"{output} is not empty and holds no site: choose another folder")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        copy_tree(root, copy)
+        processed = process_notebooks(copy)
+        place_links(processed, root)
+        problems: list[str] = []
+        if shutil.which("quarto"):
+            subprocess.run(["quarto", "render", "--no-cache"], cwd=processed, check=True)
+        else:
+            problems += smalldocs(processed)
+        problems += site_problems(processed / "_docs")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.move(processed / "_docs", output)
+    for problem in sorted(set(problems)):
+        print(f"warning: {problem}", file=sys.stderr)
+    pages = len(list(output.rglob("*.html")))
+    print(f"{pages} pages in {os.path.relpath(output)}, {len(set(problems))} warnings")
+    return int(args.strict and bool(problems))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
