@@ -20,10 +20,84 @@ _MODULE_OF = {
     "save_panel": "surface",
     "toy_panel": "surface",
     "validate_panel": "surface",
+    "plot_attention": "plot",
+    "plot_error_by_horizon": "plot",
+    "plot_heatmap": "plot",
+    "plot_smiles": "plot",
+    "plot_surface": "plot",
+    "plot_term_structure": "plot",
+    "Split": "features",
+    "default_split": "features",
+    "part_of": "features",
+    "load_dataset": "datasets",
+    "breaches": "constraints",
+    "project": "projection",
+    "Forecaster": "forecaster",
+    "check_forecaster": "forecaster",
+    "Hybrid": "hybrid",
+    "HybridConfig": "hybrid",
+    "SurfaceModel": "forecasting",
+    "contract_price": "forecasting",
+    "load_model": "forecasting",
+    "save_model": "forecasting",
+    "CellHAR": "econometric",
+    "Persistence": "econometric",
+    "evaluate_models": "evaluation",
+    "result_table": "evaluation",
+    "StudyConfig": "study",
+    "run_study": "study",
 }
 __all__ = list(_MODULE_OF)
 
 if TYPE_CHECKING:  # the same names, for editors and type checkers, which cannot follow __getattr__
+    from hybrid_iv.constraints import (
+        breaches as breaches,
+    )
+    from hybrid_iv.datasets import (
+        load_dataset as load_dataset,
+    )
+    from hybrid_iv.econometric import (
+        CellHAR as CellHAR,
+        Persistence as Persistence,
+    )
+    from hybrid_iv.evaluation import (
+        evaluate_models as evaluate_models,
+        result_table as result_table,
+    )
+    from hybrid_iv.features import (
+        Split as Split,
+        default_split as default_split,
+        part_of as part_of,
+    )
+    from hybrid_iv.forecaster import (
+        Forecaster as Forecaster,
+        check_forecaster as check_forecaster,
+    )
+    from hybrid_iv.forecasting import (
+        SurfaceModel as SurfaceModel,
+        contract_price as contract_price,
+        load_model as load_model,
+        save_model as save_model,
+    )
+    from hybrid_iv.hybrid import (
+        Hybrid as Hybrid,
+        HybridConfig as HybridConfig,
+    )
+    from hybrid_iv.plot import (
+        plot_attention as plot_attention,
+        plot_error_by_horizon as plot_error_by_horizon,
+        plot_heatmap as plot_heatmap,
+        plot_smiles as plot_smiles,
+        plot_surface as plot_surface,
+        plot_term_structure as plot_term_structure,
+    )
+    from hybrid_iv.projection import (
+        project as project,
+    )
+    from hybrid_iv.study import (
+        StudyConfig as StudyConfig,
+        run_study as run_study,
+    )
     from hybrid_iv.surface import (
         PAPER_GRID as PAPER_GRID,
         Grid as Grid,

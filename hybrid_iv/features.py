@@ -16,7 +16,7 @@ from .surface import DAYS_PER_YEAR, HybridIVError, validate_panel
 
 # %% auto #0
 __all__ = ['PAPER_SPLIT_DATES', 'FEATURE_NAMES', 'Split', 'default_split', 'part_of', 'origin_rows', 'check_horizons',
-           'trailing_moments', 'last_known', 'surface_features']
+           'trailing_moments', 'last_known', 'surface_features', 'Standardised', 'standardise']
 
 # %% ../nbs/14_features.ipynb #c5ba8199
 PAPER_SPLIT_DATES = ("2022-12-31", "2023-06-30")  # last training day and last validation day, section 4.1
@@ -153,3 +153,53 @@ def _realized_volatility(panel: xr.Dataset, window: int) -> np.ndarray:
         return np.sqrt(trailing_moments(panel["realized_variance"].values, window, min(5, window))[0])
     returns = np.diff(np.log(panel["spot"].values), axis=0, prepend=np.nan)
     return np.sqrt(252 * trailing_moments(returns**2, window, min(5, window))[0])
+
+# %% ../nbs/14_features.ipynb #1c73a62f
+@dataclass(frozen=True)
+class Standardised:
+    "Log volatilities of a panel with the trailing moments of every possible origin."
+
+    log_iv: np.ndarray  # (date, asset, maturity, moneyness) ln of iv, gaps filled with the last known value, 0 before the first
+    known: np.ndarray  # the same shape, true where the panel itself has a value
+    mean: np.ndarray  # the same shape, trailing mean of log_iv
+    deviation: np.ndarray  # the same shape, trailing deviation of log_iv, floored
+    usable: np.ndarray  # the same shape, true where the cell has a value and moments on that row
+    features: np.ndarray  # (date, asset, feature) trailing z-scores of FEATURE_NAMES, 0 where the panel has none
+
+    def window(
+        self,
+        rows: np.ndarray,  # (origin,) row numbers
+        length: int,  # rows of the window, the origin last
+    ) -> np.ndarray:  # (origin, asset, length, maturity, moneyness) z-scores by the moments of the origin
+        "Input windows, each normalised whole by the statistics of its origin; what is not usable is 0."
+        if (rows + 1 < length).any():
+            raise HybridIVError(f"window: origin in row {rows.min()} has fewer than {length} rows behind it")
+        past = self.log_iv[rows[:, None] + np.arange(1 - length, 1)].swapaxes(1, 2)
+        scaled = (past - self.mean[rows][:, :, None]) / self.deviation[rows][:, :, None]
+        return np.where(self.usable[rows][:, :, None], scaled, 0.0)
+
+# %% ../nbs/14_features.ipynb #15c4490c
+def standardise(
+    panel: xr.Dataset,  # validated panel
+    window: int = 60,  # trailing rows of the moments
+    minimum: int = 20,  # rows below which an origin is not usable
+    floor: float = 0.02,  # smallest deviation of log iv: 2 % relative
+    clip: float = 5.0,  # features are cut off at so many deviations
+) -> Standardised:
+    "Log volatilities, trailing moments and z-scored features of every row of `panel`; prefix-invariant."
+    log_iv = np.log(panel["iv"].values)
+    mean, deviation = trailing_moments(log_iv, window, minimum)
+    filled = last_known(log_iv)
+    raw = surface_features(panel).to_array("feature").transpose("date", "asset", "feature").values
+    centre, spread = trailing_moments(raw, window, minimum)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        features = np.clip((raw - centre) / spread, -clip, clip)
+    usable = np.isfinite(filled) & np.isfinite(mean)
+    return Standardised(
+        log_iv=np.nan_to_num(filled),
+        known=np.isfinite(log_iv),
+        mean=np.nan_to_num(mean),
+        deviation=np.maximum(np.nan_to_num(deviation), floor),
+        usable=usable,
+        features=np.where(np.isfinite(features), features, 0.0),
+    )

@@ -17,12 +17,45 @@ from .features import Split, check_horizons, default_split, last_known, origin_r
 from .surface import SURFACE_AXES, Grid, HybridIVError, panel_hash, validate_panel
 
 # %% auto #0
-__all__ = ['FORECAST_AXES', 'Forecaster', 'scramble_after', 'check_forecaster']
+__all__ = ['FORECAST_AXES', 'check_same_panel', 'origin_index', 'Forecaster', 'scramble_after', 'check_forecaster']
 
-# %% ../nbs/30_forecaster.ipynb #b2cca2b3
+# %% ../nbs/30_forecaster.ipynb #7e83cf2f
 FORECAST_AXES = ("origin", "horizon", *SURFACE_AXES)  # order of the axes of a forecast
 
 
+def check_same_panel(
+    name: str,  # of the model, for the message
+    panel: xr.Dataset,  # validated panel
+    grid: Grid,  # that the model was fitted on
+    assets: tuple[str, ...],  # that the model was fitted on
+) -> None:
+    "Refuse a panel of another grid or of other assets than a model was fitted on."
+    if Grid.of(panel) != grid:
+        raise HybridIVError(f"{name}: fitted on {grid}, got {Grid.of(panel)}")
+    if tuple(panel["asset"].values) != assets:
+        raise HybridIVError(f"{name}: fitted on assets {assets}, got {tuple(panel['asset'].values)}")
+
+
+def origin_index(
+    name: str,  # of the model, for the message
+    history: xr.Dataset,  # panel
+    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
+) -> np.ndarray:  # their row numbers
+    "Rows of the origins. Raises `HybridIVError` for an origin that is no day of the history."
+    days = pd.DatetimeIndex(list(origins))
+    rows = pd.DatetimeIndex(history["date"].values).get_indexer(days)
+    if len(rows) == 0 or (rows < 0).any():
+        raise HybridIVError(f"{name}: origins must be days of the history, not so: {list(days[rows < 0].date)[:3]}")
+    return rows
+
+def _labelled(values: np.ndarray, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> xr.DataArray:
+    "A forecast with its labels, persistence where the model gave none."
+    known = last_known(history["iv"].values)[rows][:, None]
+    coordinates = {"origin": history["date"].values[rows], "horizon": list(horizons)}
+    coordinates |= {axis: history[axis].values for axis in SURFACE_AXES}
+    return xr.DataArray(np.where(np.isfinite(values), values, known), coordinates, FORECAST_AXES, name="iv")
+
+# %% ../nbs/30_forecaster.ipynb #c5049290
 class Forecaster(ABC):
     "Base of all models: `fit(train, valid)`, then `forecast(history, origins, horizons)`."
 
@@ -46,7 +79,7 @@ class Forecaster(ABC):
         "Learn from `train`; settle early stopping, gates and the like on `valid`. Raises `HybridIVError` on bad panels."
         train, valid = validate_panel(train), validate_panel(valid)
         self.grid, self.assets = Grid.of(train), tuple(train["asset"].values)
-        self._check_panel(valid)
+        check_same_panel(self.name, valid, self.grid, self.assets)
         if not train["date"].values[-1] < valid["date"].values[0]:
             raise HybridIVError(f"{self.name}: validation must start after training ends, {train['date'].values[-1]}")
         self._fit(train, valid)
@@ -60,25 +93,12 @@ class Forecaster(ABC):
     ) -> xr.DataArray:  # iv, annual decimals, on FORECAST_AXES
         "Forecast surfaces. Raises `HybridIVError` for unknown origins, horizons, assets or another grid."
         history = validate_panel(history)
-        self._check_panel(history)
-        check_horizons(horizons)
-        dates, origins = pd.DatetimeIndex(history["date"].values), pd.DatetimeIndex(list(origins))
-        rows = dates.get_indexer(origins)
-        if len(rows) == 0 or (rows < 0).any():
-            raise HybridIVError(f"{self.name}: origins must be days of the history, not so: {list(origins[rows < 0].date)[:3]}")
-        values = self._forecast(history, rows, horizons)
-        known = last_known(history["iv"].values)[rows][:, None]
-        coordinates = {"origin": origins, "horizon": list(horizons)} | {axis: history[axis].values for axis in SURFACE_AXES}
-        return xr.DataArray(np.where(np.isfinite(values), values, known), coordinates, FORECAST_AXES, name="iv")
-
-    def _check_panel(self, panel: xr.Dataset) -> None:
-        "Refuse a panel of another grid or of other assets than the model was fitted on."
         if not hasattr(self, "grid"):
             raise HybridIVError(f"{self.name}: call fit before forecast")
-        if Grid.of(panel) != self.grid:
-            raise HybridIVError(f"{self.name}: fitted on {self.grid}, got {Grid.of(panel)}")
-        if tuple(panel["asset"].values) != self.assets:
-            raise HybridIVError(f"{self.name}: fitted on assets {self.assets}, got {tuple(panel['asset'].values)}")
+        check_same_panel(self.name, history, self.grid, self.assets)
+        check_horizons(horizons)
+        rows = origin_index(self.name, history, origins)
+        return _labelled(self._forecast(history, rows, horizons), history, rows, horizons)
 
 # %% ../nbs/30_forecaster.ipynb #879ac47a
 def scramble_after(
