@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 
-.PHONY: help install replicate test check docs bench lab outputs readme
+.PHONY: help install replicate results test check docs bench lab outputs readme
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,10 @@ replicate: $(STAMP) ## run the paper: PROFILE=smoke|small|full DATASET=default S
 	@mkdir -p $(RUN_DIR)
 	OMP_NUM_THREADS=$(THREADS) $(PY) -m papermill nbs/60_replication.ipynb $(RUN_DIR)/replication.ipynb --log-output --no-progress-bar \
 	  -p profile '$(PROFILE)' -p dataset '$(DATASET)' -p seed $(SEED) -p run_dir '$(RUN_DIR)'
+
+results: ## keep tables, manifest and pictures of the last run of PROFILE under results/
+	@mkdir -p results/$(PROFILE)
+	cp $(RUN_DIR)/metrics.csv $(RUN_DIR)/violations.csv $(RUN_DIR)/significance.csv $(RUN_DIR)/manifest.json $(RUN_DIR)/*.png results/$(PROFILE)/
 
 test: $(STAMP) ## the whole gate; the last line is `N passed, M failed`
 	@$(PY) tools/gate.py

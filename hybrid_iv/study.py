@@ -243,7 +243,7 @@ def _run_dataset(name: str, profile: Profile, models: Mapping[str, Callable[[], 
     }
     return _DatasetResult(name, panel, tables, stages, _facts(panel, split, stages["hybrid"]))
 
-# %% ../nbs/55_study.ipynb #90e5c9d4
+# %% ../nbs/55_study.ipynb #b40fb41a
 def _stage(
     model: str, make: Callable[[], Forecaster], panel: xr.Dataset, split: Split, horizons: Sequence[int], settings: Mapping[str, Any]
 ) -> xr.Dataset:
@@ -268,7 +268,7 @@ def _facts(panel: xr.Dataset, split: Split, stage: xr.Dataset) -> dict[str, Any]
     return {
         "panel_hash": panel_hash(panel), "days": panel.sizes["date"], "assets": panel.sizes["asset"], "first": days[0], "last": days[1],
         "train_end": str(split.train_end.date()), "valid_end": str(split.valid_end.date()),
-        "origins": stage.sizes["origin"], "first_origin": days[2], "last_origin": days[3],
+        "open_gates": int((stage["gate"] > 0).sum()), "origins": stage.sizes["origin"], "first_origin": days[2], "last_origin": days[3],
     }
 
 
