@@ -52,6 +52,7 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(PY) -m jupyterlab nbs
 
 outputs: $(STAMP) ## run again the notebooks whose stored outputs are stale, and store the new ones
+	@$(VENV)/bin/nbdev_export
 	@$(PY) tools/notebooks.py
 
 readme: $(STAMP) ## write README.md from nbs/index.ipynb

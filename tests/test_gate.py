@@ -153,6 +153,16 @@ def test_stale_readme(copy: Path) -> None:
     assert readme.problems(copy) == []
 
 
+def test_readme_links_and_pictures() -> None:
+    """Links in texts and outputs hold from the top of the repository; hidden cells stay hidden."""
+    markdown = {"data": {"text/markdown": ["![p](../results/small/p.png)"]}, "metadata": {}, "output_type": "display_data"}
+    code = {"cell_type": "code", "metadata": {}, "source": "#| echo: false\nshow()", "outputs": [markdown]}
+    assert readme.cell_text(code) == ["![p](results/small/p.png)"]
+    assert readme.cell_text({**code, "source": "#| hide\nshow()"}) == []
+    text = {"cell_type": "markdown", "source": "[a](00_surface.ipynb) [b](https://x.org/y) [c](#d)"}
+    assert readme.cell_text(text) == ["[a](nbs/00_surface.ipynb) [b](https://x.org/y) [c](#d)"]
+
+
 def test_stale_outputs(copy: Path) -> None:
     """The hash goes by the code cells, and by the results that they read, but not by the prose."""
     path = copy / SURFACE

@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from common import ROOT, copy_tree, read_notebook, settings, source, write_atomically
+from common import ROOT, copy_tree, quiet_environment, read_notebook, settings, source, write_atomically
 
 LOADS = {  # what a browser fetches by itself when it shows a page; a plain link it does not
     "script": ("src",),
@@ -33,20 +34,37 @@ LOADS = {  # what a browser fetches by itself when it shows a page; a plain link
     "object": ("data",),
 }
 LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect", "manifest"}
+UNKNOWN_TEX = re.compile(r"<m(?:i|o|n|text)>(\\[a-zA-Z]+|&(?:amp;)?)</m")  # what latex2mathml passes through
 DONE_HERE = ("output-file is not read", "html-math-method is ignored")  # warnings of smalldocs about what this file does instead
 ELSEWHERE = r"(?:[a-z]+:)?//"
 CSS_LOADS = re.compile(rf"(?:url\(\s*|@import\s+)[\"']?({ELSEWHERE}[^\"')\s]+)")
 SCRIPT_LOADS = re.compile(rf"(?:\bimport\b[^\"'`;]*|\bfetch\(\s*|\.src\s*=\s*)[\"'`]({ELSEWHERE}[^\"'`]+)")
 
 
+def process_file(job: object) -> None:
+    """nbdev's processing of one file, in a process of its own, with types shown as they are written.
+
+    fastcore would evaluate them, which fails for names that are imported for type checkers only.
+    """
+    import inspect
+
+    import fastcore.docments
+    from nbdev.serve_drv import main as nbdev_main
+
+    fastcore.docments.signature = lambda function, **_: inspect.signature(function)
+    nbdev_main(job)
+
+
 def process_notebooks(copy: Path) -> Path:
     """nbdev's own processing, which hides, folds and documents; returns the folder of processed notebooks."""
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(copy), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ.update(quiet_environment(copy), PYTHONWARNINGS="ignore")
     sys.path.insert(0, str(copy))
-    from nbdev.serve import proc_nbs
+    import nbdev.serve
+    import nbdev.serve_drv
 
+    nbdev.serve_drv.main = import_module("docs").process_file  # found by the module's name in another process
     with contextlib.chdir(copy):
-        return Path(proc_nbs(n_workers=min(2, os.cpu_count() or 1)))
+        return Path(nbdev.serve.proc_nbs(n_workers=2))
 
 
 def place_links(processed: Path, root: Path) -> None:
@@ -85,6 +103,7 @@ def mathml(tex: str, options: dict[str, bool]) -> str:
     """TeX as MathML, which browsers show by themselves; smalldocs would fetch a script for it."""
     from latex2mathml.converter import convert
 
+    tex = re.sub(r"\\(begin|end)\{(?:aligned|split)\}", r"\\\1{align*}", tex)  # latex2mathml knows align* only
     return str(convert(tex, display="block" if options.get("display_mode") else "inline"))
 
 
@@ -148,6 +167,7 @@ def site_problems(site: Path) -> list[str]:
             found += [address for address in reader.loads if re.match(ELSEWHERE, address)]
             if re.search(r'class="math (?:inline|display)">\\[(\[]', text):
                 problems.append(f"{name}: formulas are left as TeX")
+            problems += [f"{name}: {sign} in a formula is not known to latex2mathml" for sign in UNKNOWN_TEX.findall(text)]
         problems += [f"{name} loads {address} from another machine" for address in found]
     for path, reader in pages.items():
         for link in reader.links:
@@ -185,9 +205,11 @@ def main() -> int:
         else:
             problems += smalldocs(processed)
         problems += site_problems(processed / "_docs")
-        output.parent.mkdir(parents=True, exist_ok=True)
+        part = output.with_name(f"{output.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(processed / "_docs", part)
         shutil.rmtree(output, ignore_errors=True)
-        shutil.move(processed / "_docs", output)
+        part.rename(output)
     for problem in sorted(set(problems)):
         print(f"warning: {problem}", file=sys.stderr)
     pages = len(list(output.rglob("*.html")))

@@ -102,8 +102,7 @@ def notebook_check(path: Path, root: Path) -> Check:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, str(ROOT / "tools" / "run_notebook.py"), str(path), "--root", str(root), "--result", str(result)]
-        env = {**quiet_environment(root), "HYBRID_IV_CACHE": os.environ.get("HYBRID_IV_CACHE", str(Path(folder) / "cache"))}
-        code, printed = run(command, root, NOTEBOOK_SECONDS, env)
+        code, printed = run(command, root, NOTEBOOK_SECONDS)
         counts = json.loads(result.read_text()) if result.exists() else None
     outcome.note = f"{time.monotonic() - start:.0f} s"
     if code is None:
@@ -208,6 +207,19 @@ def report(outcomes: list[Check]) -> None:
     sys.stdout.flush()
 
 
+def step(name: str, root: Path) -> list[Check]:
+    """Run and report one step; if it breaks down itself, that is a failed test, and the others still run."""
+    start = time.monotonic()
+    print(f"{name}: {(STEPS[name].__doc__ or '').strip()}", flush=True)
+    try:
+        found = STEPS[name](root)
+    except Exception as error:
+        found = [Check(name, [f"the step itself failed: {type(error).__name__}: {error}"])]
+    report(found)
+    print(f"  {time.monotonic() - start:.0f} s", flush=True)
+    return found
+
+
 def main() -> int:
     """Run the steps; 0 if every test passed."""
     parser = argparse.ArgumentParser(description="Run the gate, or some of its steps.")
@@ -216,17 +228,9 @@ def main() -> int:
     args = parser.parse_args()
     if unknown := [step for step in args.steps if step not in STEPS]:
         parser.error(f"no step {', '.join(unknown)}: the steps are {', '.join(STEPS)}")
-    outcomes: list[Check] = []
-    for name in args.steps or STEPS:
-        start = time.monotonic()
-        print(f"{name}: {(STEPS[name].__doc__ or '').strip()}", flush=True)
-        try:
-            found = STEPS[name](args.root.resolve())
-        except Exception as error:  # one broken step must not hide the others
-            found = [Check(name, [f"the step itself failed: {type(error).__name__}: {error}"])]
-        report(found)
-        print(f"  {time.monotonic() - start:.0f} s", flush=True)
-        outcomes += found
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ.setdefault("HYBRID_IV_CACHE", cache)  # nothing left over from earlier runs may help
+        outcomes = [outcome for name in args.steps or STEPS for outcome in step(name, args.root.resolve())]
     failed = sum(bool(outcome.problems) for outcome in outcomes)
     skipped = sum(outcome.note.startswith("SKIPPED") and not outcome.problems for outcome in outcomes)
     if skipped:
