@@ -22,7 +22,7 @@ __all__ = ['call_price', 'vega', 'black_price', 'delta', 'gamma', 'Reason', 'imp
            'ParityReason', 'ParityForward', 'forward_by_parity', 'forward_from_carry', 'american_price',
            'american_implied_volatility']
 
-# %% ../nbs/10_black.ipynb #06884c15
+# %% ../nbs/10_black.ipynb #47a7cf62
 _FLOOR = {"float64": 1e-16, "float32": 1e-10}  # total variance below which an option is worth its intrinsic value
 
 
@@ -37,8 +37,8 @@ def _arrays(lib: Any, *values: Any) -> tuple[Any, ...]:
     if lib is np:
         return tuple(np.asarray(value, dtype=np.float64) for value in values)
     model = next(value for value in values if isinstance(value, lib.Tensor))
-    kind = {"dtype": model.dtype, "device": model.device}
-    return tuple(value if isinstance(value, lib.Tensor) else lib.as_tensor(value, **kind) for value in values)
+    like = {"dtype": model.dtype, "device": model.device}
+    return tuple(value if isinstance(value, lib.Tensor) else lib.as_tensor(value, **like) for value in values)
 
 # %% ../nbs/10_black.ipynb #6141471f
 def _safe_root(lib: Any, w: Any) -> tuple[Any, Any]:
@@ -302,7 +302,7 @@ def forward_from_carry(
         raise HybridIVError(f"dividends: their present value {present.max():g} is not below the spot {spot.min():g}")
     return np.asarray((spot - present) * np.exp((rate - dividend_yield) * tau))
 
-# %% ../nbs/10_black.ipynb #ee81b847
+# %% ../nbs/10_black.ipynb #1c5f2361
 def _quantlib() -> Any:
     "The QuantLib module. Raises `HybridIVError` where it is not installed."
     try:

@@ -12,17 +12,7 @@ import numpy as np
 from .surface import VOL_POINTS, HybridIVError
 
 # %% auto #0
-__all__ = ['METRICS', 'METRIC_UNITS', 'black_vega', 'error_terms', 'metric_values', 'masked_sums', 'pointwise_metrics']
-
-# %% ../nbs/22_metrics.ipynb #c0944006
-def black_vega(
-    iv: np.ndarray,  # implied volatility, annual decimal
-    tau: np.ndarray,  # years, broadcast against `iv`
-    k: np.ndarray,  # log-forward-moneyness ln(K/F), broadcast against `iv`
-) -> np.ndarray:  # change of the undiscounted price per unit of forward for one unit of volatility
-    "Vega of a Black-76 option divided by its forward, sqrt(tau) times the normal density of d1 (Black 1976)."
-    deviation = iv * np.sqrt(tau)
-    return np.sqrt(tau) * np.exp(-0.5 * (-k / deviation + 0.5 * deviation) ** 2) / np.sqrt(2 * np.pi)
+__all__ = ['METRICS', 'METRIC_UNITS', 'error_terms', 'metric_values', 'masked_sums', 'pointwise_metrics']
 
 # %% ../nbs/22_metrics.ipynb #ae99120d
 def error_terms(

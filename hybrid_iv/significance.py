@@ -17,9 +17,10 @@ from scipy import stats
 from .surface import HybridIVError
 
 # %% auto #0
-__all__ = ['METHODS', 'SIGNIFICANCE_COLUMNS', 'LOSSES', 'PAPER_SIGNIFICANT_PCT', 'cosine_count', 'Inference', 'diebold_mariano',
-           'clark_west', 'giacomini_white', 'model_confidence_set', 'superior_predictive_ability', 'ratio_interval',
-           'best_benchmark', 'significance_table', 'adjust_p_values', 'significant_share']
+__all__ = ['METHODS', 'INTERVALS', 'SIGNIFICANCE_COLUMNS', 'LOSSES', 'PAPER_SIGNIFICANT_PCT', 'cosine_count', 'Inference',
+           'diebold_mariano', 'clark_west', 'giacomini_white', 'model_confidence_set', 'superior_predictive_ability',
+           'ratio_interval', 'mean_interval', 'ratio_table', 'plot_ratios', 'best_benchmark', 'significance_table',
+           'adjust_p_values', 'significant_share']
 
 # %% ../nbs/51_significance.ipynb #d20225ab
 def cosine_count(
@@ -66,7 +67,7 @@ def _mean_test(difference: np.ndarray, horizon: int, method: str) -> tuple[np.nd
         correction = np.sqrt((n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n)
     return correction * difference.mean(0) / np.sqrt(variance / n), freedom, variance
 
-# %% ../nbs/51_significance.ipynb #97bcbb73
+# %% ../nbs/51_significance.ipynb #0a0c3148
 METHODS = ("ewc", "hac")
 
 
@@ -89,8 +90,8 @@ def _paired(horizon: int, method: str, *series: np.ndarray) -> list[np.ndarray]:
         raise HybridIVError(f"losses: need one axis and equal length, got {[one.shape for one in arrays]}")
     keep = np.logical_and.reduce([np.isfinite(one) for one in arrays])
     if cosine_count(int(keep.sum()), horizon) < 1 or keep.sum() < 4:
-        needed = max(4, int(np.ceil(2.5 * horizon)))
-        raise HybridIVError(f"losses: {int(keep.sum())} origins are too few to test at {horizon} days, needs at least {needed}")
+        least = max(4, int(np.ceil(2.5 * horizon)))
+        raise HybridIVError(f"losses: {int(keep.sum())} origins are too few to test at {horizon} days, needs at least {least}")
     return [one[keep] for one in arrays]
 
 
@@ -214,28 +215,107 @@ def superior_predictive_ability(
     test.compute()
     return float(test.pvalues["consistent"])
 
-# %% ../nbs/51_significance.ipynb #6276cd25
+# %% ../nbs/51_significance.ipynb #38afb6a9
+INTERVALS = ("ewc", "bootstrap")
+
+
 def ratio_interval(
-    loss_a: np.ndarray,  # (origin,) losses of forecast a
+    loss_a: np.ndarray,  # (origin,) losses of forecast a, nan where missing
     loss_b: np.ndarray,  # (origin,) losses of forecast b, such as persistence
-    horizon: int,  # trading rows ahead, the least length of a block
+    horizon: int,  # trading rows ahead
+    method: str = "ewc",  # `ewc`: fixed-smoothing; `bootstrap`: percentiles of a circular block bootstrap
     level: float = 0.95,  # confidence
     draws: int = 1000,  # bootstrap draws
     seed: int = 0,  # of the bootstrap
 ) -> tuple[float, float, float]:  # ratio of the means of a and b, lower and upper end
-    "Ratio of mean losses with a circular block bootstrap interval (Politis and Romano 1992). Raises `HybridIVError` for too few origins."
-    from arch.bootstrap import CircularBlockBootstrap
+    "Ratio of mean losses with an interval. Raises `HybridIVError` for too few origins or a benchmark without loss."
+    if method not in INTERVALS:
+        raise HybridIVError(f"method: must be one of {INTERVALS}, got {method!r}")
+    a, b = _paired(horizon, "ewc", loss_a, loss_b)
+    if not b.mean() > 0:
+        raise HybridIVError("losses: the mean loss of the second forecast must be above zero")
+    ratio = float(a.mean() / b.mean())
+    if method == "ewc":
+        freedom = cosine_count(len(a), horizon)
+        variance = float(_cosine_variance(((a - ratio * b) / b.mean())[:, None], freedom)[0])
+        reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * np.sqrt(variance / len(a))
+        return ratio, ratio - reach, ratio + reach
+    return ratio, *_bootstrap_interval(np.stack([a, b], axis=1), horizon, level, draws, seed)
 
-    table = _bootstrap_losses(pd.DataFrame({"a": loss_a, "b": loss_b}), horizon).to_numpy()
+
+def _bootstrap_interval(pairs: np.ndarray, horizon: int, level: float, draws: int, seed: int) -> tuple[float, float]:
+    "Percentile interval of the ratio of column means (origin, 2), in circular blocks of twice the least length."
+    from arch.bootstrap import CircularBlockBootstrap
 
     def ratio(values: np.ndarray) -> np.ndarray:
         return np.atleast_1d(values[:, 0].mean() / values[:, 1].mean())
 
-    if not table[:, 1].mean() > 0:
-        raise HybridIVError("losses: the mean loss of the second forecast must be above zero")
+    table = _bootstrap_losses(pd.DataFrame(pairs), horizon).to_numpy()
     bootstrap = CircularBlockBootstrap(2 * _block(len(table), horizon), table, seed=seed)
     low, high = bootstrap.conf_int(ratio, draws, method="percentile", size=level)[:, 0]
-    return float(ratio(table)[0]), float(low), float(high)
+    return float(low), float(high)
+
+# %% ../nbs/51_significance.ipynb #1074af87
+def mean_interval(
+    series: np.ndarray,  # (origin,) any unit, nan where missing
+    horizon: int,  # trading rows over which neighbours overlap
+    level: float = 0.95,  # confidence
+) -> tuple[float, float, float]:  # mean, lower and upper end
+    "Fixed-smoothing interval of a mean of overlapping values. Raises `HybridIVError` for too few origins."
+    (values,) = _paired(horizon, "ewc", series)
+    freedom = cosine_count(len(values), horizon)
+    variance = float(_cosine_variance(values[:, None], freedom)[0])
+    reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * float(np.sqrt(variance / len(values)))
+    return float(values.mean()), float(values.mean()) - reach, float(values.mean()) + reach
+
+# %% ../nbs/51_significance.ipynb #985e187d
+def ratio_table(
+    losses: Mapping[str, xr.Dataset],  # by model: losses on (origin, horizon, asset)
+    benchmark: str = "persistence",  # the model in the denominator
+    loss: str = "absolute",  # `absolute` or `squared`
+    method: str = "ewc",  # `ewc` or `bootstrap`
+    level: float = 0.95,  # confidence
+) -> pd.DataFrame:  # model, horizon, ratio, low, high; nan where the sample is too short
+    "Ratios of mean losses to those of a benchmark, with intervals. Raises `HybridIVError` if it is not there."
+    _check_losses(losses, benchmark, (), None)
+    means = {name: data[loss].mean("asset", skipna=True) for name, data in losses.items()}
+    out = []
+    for name in (name for name in losses if name != benchmark):
+        for h in map(int, means[name]["horizon"].values):
+            own, base = (means[who].sel(horizon=h).values for who in (name, benchmark))
+            try:
+                out.append((name, h, *ratio_interval(own, base, h, method, level)))
+            except HybridIVError:
+                out.append((name, h, np.nan, np.nan, np.nan))
+    return pd.DataFrame(out, columns=["model", "horizon", "ratio", "low", "high"])
+
+# %% ../nbs/51_significance.ipynb #9c379c50
+def plot_ratios(
+    ratios: pd.DataFrame,  # as of `ratio_table`
+    benchmark: str = "persistence",  # what the line at 1 is called
+    ax: Any = None,  # matplotlib axes to draw on
+    title: str | None = None,  # above the picture
+) -> Any:  # the axes drawn on
+    "Draw ratios with their intervals against the horizon, models side by side."
+    import matplotlib.pyplot as plt
+
+    from hybrid_iv.plot import model_colours
+
+    ax = ax if ax is not None else plt.figure(figsize=(7.0, 4.2), layout="constrained").add_subplot()
+    names, horizons = list(dict.fromkeys(ratios["model"])), sorted(set(ratios["horizon"]))
+    ax.axhline(1.0, color=model_colours(["persistence"])["persistence"], linewidth=1.6, label=benchmark)
+    for i, (name, colour) in enumerate(model_colours(names).items()):
+        part = ratios[ratios["model"] == name]
+        place = np.searchsorted(horizons, part["horizon"]) + (i - (len(names) - 1) / 2) * min(0.12, 0.7 / len(names))
+        reach = np.abs(part[["low", "high"]].to_numpy().T - part["ratio"].to_numpy())
+        ax.errorbar(place, part["ratio"], reach, fmt="o", color=colour, markersize=4, linewidth=1.2, label=name)
+    ax.set_xticks(range(len(horizons)), [str(h) for h in horizons])
+    ax.set(xlabel="trading days ahead", ylabel=f"loss / {benchmark}, with interval")
+    ax.set_title(title or "", loc="left", fontsize=11)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", color="#d9d9d9", linewidth=0.6)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
 
 # %% ../nbs/51_significance.ipynb #3eaaf755
 SIGNIFICANCE_COLUMNS = (
@@ -308,7 +388,7 @@ def significance_table(
     table["p_adjusted"] = table.groupby(family, sort=False)["p_value"].transform(adjust_p_values)
     return table[list(SIGNIFICANCE_COLUMNS)]
 
-# %% ../nbs/51_significance.ipynb #5a78e8f9
+# %% ../nbs/51_significance.ipynb #0424bd5f
 def adjust_p_values(
     p_values: pd.Series | np.ndarray,  # p-values of one family, nan where a test could not be made
 ) -> np.ndarray:  # adjusted for the false discovery rate under any dependence; nan stays nan
@@ -344,15 +424,15 @@ def _check_losses(
             if not np.array_equal(data[axis].values, losses[model][axis].values):
                 raise HybridIVError(f"significance: {name} and {model} do not have the same {axis} coordinate")
 
-# %% ../nbs/51_significance.ipynb #28928312
+# %% ../nbs/51_significance.ipynb #e06b5696
 PAPER_SIGNIFICANT_PCT = 92.0  # section 4.4: share of comparisons significant at 1 %
 
 
 def significant_share(
     table: pd.DataFrame,  # as of `significance_table`
     level: float = 0.01,  # of the tests
-) -> pd.DataFrame:  # %, by benchmark, loss and test: better, better after adjustment, worse after adjustment, and how many were made
-    "Share of single assets and horizons at which the model is significantly better, or worse (not for Giacomini-White, which has no side)."
+) -> pd.DataFrame:  # %, by benchmark, loss and test: better, after adjustment, worse; number of tests; the paper's figure (at 1 %)
+    "Share of assets and horizons at which the model is significantly better, or worse; not for Giacomini-White, which has no side."
     rows = table[(table["asset"] != "all") & (table["test"] != "giacomini-white")]
     sign = np.where(rows["test"] == "clark-west", -1, 1) * rows["statistic"]
     counted = rows.assign(
@@ -364,4 +444,4 @@ def significant_share(
     )
     groups = counted.groupby(["benchmark", "loss", "test"], sort=False)
     out = groups[["better_pct", "better_adjusted_pct", "worse_adjusted_pct"]].mean()
-    return out.assign(comparisons=groups["comparisons"].sum()).reset_index()
+    return out.assign(comparisons=groups["comparisons"].sum(), paper_pct=PAPER_SIGNIFICANT_PCT).reset_index()

@@ -1,0 +1,53 @@
+"""The benchmarks that fit series one by one give the same numbers in one process, in two, and on a Dask cluster."""
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hybrid_iv.econometric import GarchIV, GarchReturns, SsviAR
+from hybrid_iv.features import default_split, part_of
+from hybrid_iv.forecaster import Forecaster
+from hybrid_iv.surface import TOY_GRID, toy_panel
+
+MODELS = (GarchIV, GarchReturns, SsviAR)
+
+
+@pytest.fixture(scope="module")
+def panel() -> xr.Dataset:
+    return toy_panel(dates=260, assets=3, grid=TOY_GRID, noise=0.02)
+
+
+def forecasts(panel: xr.Dataset, workers: int | None = None) -> list[np.ndarray]:
+    split = default_split(panel)
+    train, valid = part_of(panel, split, "train"), part_of(panel, split, "valid")
+    origins = pd.DatetimeIndex(panel["date"].values)[[200, 230]]
+    models: list[Forecaster] = [make(workers=workers) for make in MODELS]
+    return [model.fit(train, valid).forecast(panel, origins, [1, 10]).values for model in models]
+
+
+@pytest.fixture(scope="module")
+def alone(panel: xr.Dataset) -> list[np.ndarray]:
+    values = forecasts(panel)
+    assert all(not np.array_equal(value[:, 0], value[:, 1]) for value in values)  # none of them fell back to persistence
+    return values
+
+
+def test_two_processes_give_the_same_numbers(panel: xr.Dataset, alone: list[np.ndarray]) -> None:
+    for one, two in zip(alone, forecasts(panel, workers=2)):
+        np.testing.assert_array_equal(one, two, strict=True)
+
+
+def test_dask_cluster_gives_the_same_numbers(panel: xr.Dataset, alone: list[np.ndarray]) -> None:
+    distributed = pytest.importorskip("distributed", reason="the Dask extra is not installed: pip install 'hybrid_iv[dask]'")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        with joblib.parallel_config(backend="dask"):
+            elsewhere = forecasts(panel)
+        tasks = client.run(lambda dask_worker: dask_worker.state.executed_count)
+    assert len(tasks) == 2 and all(count > 0 for count in tasks.values())  # both workers have worked
+    for one, two in zip(alone, elsewhere):
+        np.testing.assert_array_equal(one, two, strict=True)

@@ -1,0 +1,83 @@
+"""The simulated market: real figures that its notebook quotes, and the same market from another process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybrid_iv.simulation import MarketConfig, simulate_market, stylised_facts
+from hybrid_iv.surface import Grid
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real data."""
+    folder = os.environ.get("HYBRID_IV_DATA")
+    if not folder:
+        pytest.skip("HYBRID_IV_DATA is not set: no real data to compare with")
+    return Path(folder)
+
+
+def factor_surfaces(factors: pd.DataFrame, grid: Grid) -> np.ndarray:
+    """Closed-form S&P 500 surfaces (date, maturity, moneyness) from their five daily factors."""
+    b = factors[[f"beta_{i}" for i in range(1, 6)]].to_numpy().T[:, :, None, None]
+    m = -np.log(np.array(grid.moneyness)) / np.sqrt(grid.tau)
+    n, term = np.minimum(m, 0), np.log(grid.tau / 5)
+    wings = b[3] * (1 - np.exp(-(m**2))) * term + b[4] * (1 - np.exp((3 * n) ** 3)) * term * (m < 0)
+    return b[0] + b[1] * np.exp(-np.sqrt(grid.tau / 0.25)) + b[2] * np.where(m >= 0, m, np.tanh(n)) + wings
+
+
+def test_real_stylised_facts(data: Path) -> None:
+    """The column of real figures in the notebook, to its last printed digit."""
+    factors = pd.read_csv(data / "spx_factors" / "spx_factors.csv")
+    grid = Grid(tuple(d / 365 for d in (30, 60, 91, 182, 365)), tuple(np.arange(0.8, 1.21, 0.05).round(2)))
+    facts = stylised_facts(factor_surfaces(factors, grid), np.diff(np.log(factors["close"].to_numpy())), grid)
+    printed = {
+        "atm 30 days, mean": (18.1, 0.06),
+        "correlation of its change with the return": (-0.84, 0.006),
+        "autocorrelation of its change": (-0.12, 0.006),
+        "skew 90-110 %, 30 days": (11.0, 0.06),
+        "skew 90-110 %, 1 year": (4.7, 0.06),
+        "1 year - 30 days, calm": (3.4, 0.06),
+        "1 year - 30 days, stress": (-7.4, 0.06),
+        "first component": (0.71, 0.006),
+        "first three components": (0.96, 0.006),
+    }
+    for name, (value, tolerance) in printed.items():
+        assert facts[name] == pytest.approx(value, abs=tolerance), name
+
+
+def test_mean_of_vix(data: Path) -> None:
+    """The mean close of VIX that the notebook quotes."""
+    vix = pd.read_csv(data / "vix" / "vix.csv")
+    vix.columns = vix.columns.str.lower()
+    assert vix["close"].mean() == pytest.approx(19.5, abs=0.05)
+
+
+def test_same_market_in_another_process() -> None:
+    """The hash of a market does not depend on the process."""
+    settings = 'indices=1, stocks=2, sectors=1, start="2020-01-01", end="2020-06-30", illiquid=1, late=0, seed=5'
+    code = f"from hybrid_iv.simulation import MarketConfig, simulate_market; print(simulate_market(MarketConfig({settings})).hash)"
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    config = MarketConfig(indices=1, stocks=2, sectors=1, start="2020-01-01", end="2020-06-30", illiquid=1, late=0, seed=5)
+    assert simulate_market(config).hash == other
+
+
+def test_stress_is_scripted_only_from_its_first_day() -> None:
+    """The same seed has the same states before the scripted stress with and without it, and wilder ones after."""
+
+    def market(stress: bool):
+        return simulate_market(
+            MarketConfig(indices=1, stocks=0, sectors=1, start="2020-01-01", end="2020-04-30", illiquid=0, late=0, stress=stress)
+        )
+
+    calm, wild = market(False), market(True)
+    first = calm.dates.get_loc("2020-02-24")
+    np.testing.assert_array_equal(calm.variance[:first], wild.variance[:first])
+    assert wild.variance[first:].sum() > 2 * calm.variance[first:].sum()
