@@ -904,13 +904,13 @@ def _asset_quotes(market: Market, a: int, days: np.ndarray) -> dict[str, np.ndar
     out = {name: values[order] for name, values in out.items()}
     return out | {name: rows[name][out["chain"]] for name in ("forward", "discount")}
 
-# %% ../nbs/11_simulation.ipynb #76254dec
+# %% ../nbs/11_simulation.ipynb #594e0f99
 def market_quotes(
     market: Market,  # states and law
     assets: Sequence[str] | None = None,  # default all
     dates: Sequence[Any] | pd.DatetimeIndex | None = None,  # default all; a day's quotes are the same in any selection
 ) -> pl.DataFrame:  # long table in the columns above, sorted by asset, date, expiry, strike, calls first
-    "End-of-day quotes as a vendor gives them; the default market has some 20 million. Raises `HybridIVError` for unknown assets or dates."
+    "End-of-day quotes as a vendor gives them; the default market has some 18 million. Raises `HybridIVError` for unknown assets or dates."
     import polars as pl
 
     names = list(market.assets) if assets is None else list(assets)

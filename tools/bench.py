@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from common import ROOT, write_atomically
 
@@ -97,6 +98,100 @@ def panel_validation_seconds() -> Result:
 
     panel = toy_panel(dates=250, assets=31, grid=PAPER_GRID)
     return Result("validate_panel of 31 x 250 x 11 x 13", best(lambda: validate_panel(panel)), "s")
+
+
+@benchmark
+def iv_inversion() -> Result:
+    """Million implied volatilities a second, half a million out-of-the-money quotes at once."""
+    from hybrid_iv.black import implied_volatility
+
+    quotes, _ = _iv_quotes()
+    return Result("implied_volatility", 0.5 / best(lambda: implied_volatility(*quotes)), "million/s", target=3.0, larger_is_better=True)
+
+
+@benchmark
+def iv_inversion_error() -> Result:
+    """Largest relative error of the same."""
+    import numpy as np
+
+    from hybrid_iv.black import implied_volatility
+
+    quotes, iv = _iv_quotes()
+    worst = float(np.abs(implied_volatility(*quotes)[0] / iv - 1).max())
+    return Result("implied_volatility, largest relative error", worst, "1", target=1e-12)
+
+
+@benchmark
+def iv_inversion_against_newton() -> Result:
+    """The same, over a vectorised Newton with 12 steps from a flat start, clipped to [0.01, 4]."""
+    import numpy as np
+
+    from hybrid_iv.black import black_price, implied_volatility, vega
+
+    quotes, _ = _iv_quotes()
+    price, forward, strike, tau, discount, is_call = quotes
+
+    def newton() -> object:
+        iv = np.full(price.shape, 0.3)
+        for _ in range(12):
+            slope = forward * vega(np.log(strike / forward), iv**2 * tau, tau)
+            iv = np.clip(iv - (black_price(forward, strike, tau, iv, discount, is_call) - price) / np.maximum(slope, 1e-12), 0.01, 4.0)
+        return iv
+
+    return Result("implied_volatility / vectorised Newton", ratio(lambda: implied_volatility(*quotes), newton, 3), "ratio", target=0.5)
+
+
+def _iv_quotes() -> tuple[tuple[Any, ...], Any]:
+    """Half a million quotes out of the money, and their volatilities."""
+    import numpy as np
+
+    from hybrid_iv.black import black_price
+
+    rng = np.random.default_rng(0)
+    n = 500_000
+    iv, tau = rng.uniform(0.1, 0.8, n), rng.uniform(0.1, 2.0, n)
+    strike = 100 * np.exp(rng.uniform(-2, 2, n) * iv * np.sqrt(tau))
+    is_call = strike >= 100
+    return (black_price(100.0, strike, tau, iv, 1.0, is_call), 100.0, strike, tau, 1.0, is_call), iv
+
+
+@benchmark
+def market_states_and_table() -> Result:
+    """States and true surfaces of the default market by the state table, on 56 cells."""
+    from hybrid_iv.simulation import simulate_market, true_surfaces
+    from hybrid_iv.surface import PAPER_GRID, Grid
+
+    grid = Grid(tuple(PAPER_GRID.maturities[i] for i in (0, 2, 3, 4, 6, 8, 9, 10)), (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2))
+    seconds = best(lambda: true_surfaces(simulate_market(), grid, False), 2)
+    return Result("simulate_market and true_surfaces(exact=False), 56 cells", seconds, "s", 3.0)
+
+
+@benchmark
+def market_exact() -> Result:
+    """The default market with its exact true panel."""
+    from hybrid_iv.simulation import simulate_market, true_panel
+
+    return Result("simulate_market and true_panel", best(lambda: true_panel(simulate_market()), 1), "s", 45.0)
+
+
+@benchmark
+def market_oracle() -> Result:
+    """The oracle of the default test period, five horizons."""
+    from hybrid_iv.simulation import oracle_forecast, simulate_market
+
+    market = simulate_market()
+    origins = market.dates[(market.dates >= "2023-07-01") & (market.dates <= "2024-12-31")]
+    return Result("oracle_forecast of the test period", best(lambda: oracle_forecast(market, origins), 1), "s", 180.0)
+
+
+@benchmark
+def market_all_quotes() -> Result:
+    """All quotes of the default market, asset by asset."""
+    from hybrid_iv.simulation import market_quotes, simulate_market
+
+    market = simulate_market()
+    seconds = best(lambda: [len(market_quotes(market, [asset])) for asset in market.assets], 1)
+    return Result("market_quotes of the default market", seconds, "s", 360.0)
 
 
 def main() -> int:
