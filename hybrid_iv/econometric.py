@@ -41,17 +41,17 @@ def _log_iv(*panels: xr.Dataset) -> np.ndarray:
     "Log iv (date, asset, maturity, moneyness) of consecutive panels, the last known value where a cell is missing."
     return last_known(np.log(np.concatenate([panel["iv"].values for panel in panels])))
 
-# %% ../nbs/40_econometric.ipynb #cf97a5b7
+# %% ../nbs/40_econometric.ipynb #b21ecfae
 class CellForecaster(Forecaster):
     "A model with its own parameters for each cell; `fallbacks` counts the cells without any, which persist."
 
     fallbacks: int = 0  # cells (asset x maturity x moneyness) for which persistence stands in
 
     def _count(self, failed: np.ndarray) -> None:
-        "Record the largest number of failed cells so far and log it once it grows."
-        if (count := int(failed.sum())) > self.fallbacks:
-            self.fallbacks = count
-            logger.info("%s: %d of %d cells have no fit and fall back to persistence", self.name, count, failed.size)
+        "Record the number of failed cells, and log it."
+        self.fallbacks = int(failed.sum())
+        if self.fallbacks:
+            logger.info("%s: %d of %d cells have no fit and fall back to persistence", self.name, self.fallbacks, failed.size)
 
 # %% ../nbs/40_econometric.ipynb #f05a2939
 class Persistence(Forecaster):
@@ -213,7 +213,7 @@ def trailing_means(
             means[lag + 1] = total / (lag + 1)
     return np.stack([means[window] for window in windows], axis=-1)
 
-# %% ../nbs/40_econometric.ipynb #b262a17a
+# %% ../nbs/40_econometric.ipynb #69325aa5
 class CellHAR(CellForecaster):
     "Daily, weekly and monthly means of each cell's own log volatility, one direct regression for each horizon."
 
@@ -228,6 +228,7 @@ class CellHAR(CellForecaster):
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
         self.seen = _log_iv(train, valid)
         self.coefficients: dict[int, np.ndarray] = {}  # horizon: (asset, maturity, moneyness, 1 + windows)
+        self.failed = np.zeros(self.seen[0].shape, bool)  # at any horizon so far
         self._learn([1])
 
     def _learn(self, horizons: Sequence[int]) -> None:
@@ -240,8 +241,9 @@ class CellHAR(CellForecaster):
             for h in new:
                 fits[h].append(batched_least_squares(features[:, :-h], x[h:].T))
         for h in new:
-            self._count(np.isnan(np.concatenate(fits[h])[:, 0]))
             self.coefficients[h] = np.stack(fits[h]).reshape(*self.seen.shape[1:], -1)
+            self.failed |= np.isnan(self.coefficients[h][..., 0])
+        self._count(self.failed)
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         self._learn(horizons)
@@ -249,7 +251,7 @@ class CellHAR(CellForecaster):
         fits = [self.coefficients[h] for h in horizons]
         return np.stack([bounded_iv(fit[..., 0] + (fit[..., 1:] * means).sum(axis=-1)) for fit in fits], axis=1)
 
-# %% ../nbs/40_econometric.ipynb #ae66681f
+# %% ../nbs/40_econometric.ipynb #19fd070b
 def parallel_map(
     function: Callable[[Item], np.ndarray],  # applied to each item, in a process of its own where there is one
     items: Sequence[Item],  # what is worked through
@@ -264,6 +266,7 @@ def parallel_map(
 def fit_garch(
     values: np.ndarray,  # (row,) series without missing values, scaled to a deviation of about one
     lags: int,  # 1: AR(1) mean; 0: constant mean
+    iterations: int = 100,  # of the optimiser; a fit that needs more has not converged
 ) -> np.ndarray:  # constant, (slope,) omega, alpha, beta and the variance before the first row; nan if it did not converge
     "GARCH(1,1) by maximum likelihood (Bollerslev 1986), normal errors, by the package `arch`."
     from arch import arch_model
@@ -272,16 +275,16 @@ def fit_garch(
     if len(values) < 100 or not np.isfinite(values).all() or not values.std() > 1e-8:
         return np.full(size, np.nan)
     model = arch_model(values, mean="AR" if lags else "Constant", lags=lags, vol="GARCH", p=1, q=1, rescale=False)
-    fit = model.fit(disp="off", show_warning=False)
+    fit = model.fit(disp="off", show_warning=False, options={"maxiter": iterations})
     if fit.convergence_flag != 0:
         return np.full(size, np.nan)
     shocks = np.asarray(fit.resid)
     return np.append(fit.params.to_numpy(), model.volatility.backcast(shocks[np.isfinite(shocks)]))
 
-# %% ../nbs/40_econometric.ipynb #603a5b6d
-def _garch_block(block: np.ndarray) -> np.ndarray:
+# %% ../nbs/40_econometric.ipynb #101698de
+def _garch_block(block: np.ndarray, iterations: int) -> np.ndarray:
     "Fit each series of (series, row) by itself; leading missing values are left out."
-    return np.stack([fit_garch(values[np.isfinite(values)], 1) for values in block])
+    return np.stack([fit_garch(values[np.isfinite(values)], 1, iterations) for values in block])
 
 
 class GarchIV(CellForecaster):
@@ -292,16 +295,17 @@ class GarchIV(CellForecaster):
     def __init__(
         self,
         workers: int | None = None,  # processes; None: as `joblib.parallel_config` says, else one
+        iterations: int = 100,  # of the optimiser; a series whose fit needs more has not converged and persists
     ) -> None:
-        self.workers = workers
+        self.workers, self.iterations = workers, iterations
 
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
         x = _log_iv(train, valid)
         changes = np.diff(x.reshape(len(x), -1), axis=0).T
         spread = np.nanstd(np.where(np.isfinite(changes).any(axis=1, keepdims=True), changes, 0), axis=1, keepdims=True)
         scaled = changes / np.where(spread > 1e-8, spread, 1)
-        blocks = np.array_split(scaled, max(len(scaled) // 32, 1))
-        fits = np.concatenate(parallel_map(_garch_block, blocks, "GARCH fits, blocks of 32 series", self.workers))
+        blocks, fit = np.array_split(scaled, max(len(scaled) // 32, 1)), partial(_garch_block, iterations=self.iterations)
+        fits = np.concatenate(parallel_map(fit, blocks, "GARCH fits, blocks of 32 series", self.workers))
         failed = ~(np.abs(fits[:, 1]) < 1)
         fits[failed] = np.nan
         self._count(failed)

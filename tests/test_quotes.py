@@ -39,7 +39,7 @@ def flat_chain(days: int = 3, iv: float = 0.25, asset: str = "XYZ") -> pd.DataFr
 
 
 CHAIN = flat_chain()
-NAMES = {name: name for name in CHAIN}
+NAMES = {str(name): str(name) for name in CHAIN}
 
 
 def to_panel(table: Any, names: dict[str, str] | None = None, jobs: int = 1) -> tuple[xr.Dataset, dict[str, int]]:

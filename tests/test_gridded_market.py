@@ -1,0 +1,67 @@
+"""Quotes of a simulated market through cleaning and gridding, against the market's truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hybrid_iv.gridding import GriddingReport, quotes_to_panel
+from hybrid_iv.quotes import Quotes, clean_quotes, read_table
+from hybrid_iv.simulation import Market, MarketConfig, market_quotes, simulate_market, true_surfaces
+from hybrid_iv.surface import PAPER_GRID, VOL_POINTS
+
+CONFIG = MarketConfig(indices=1, stocks=3, sectors=1, illiquid=1, late=0, start="2021-01-01", end="2021-04-30", seed=3)
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    """Four months, four assets."""
+    return simulate_market(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def quotes(market: Market) -> Quotes:
+    """Clean quotes of the market."""
+    table = market_quotes(market)
+    clean, report = clean_quotes(read_table(table, {name: name for name in table.columns}))
+    assert report.kept > 0.5 * report.rows
+    return clean
+
+
+def earnings(market: Market) -> pd.DataFrame:
+    """Events as a calendar vendor gives them."""
+    day, asset = np.nonzero(market.earnings)
+    date = pd.bdate_range(CONFIG.start, periods=len(market.earnings))[day]
+    names = np.array(market.assets)[asset]
+    return pd.DataFrame({"asset": names, "date": date, "known_on": pd.Timestamp("2020-01-01"), "kind": "earnings"})
+
+
+def error(panel: xr.Dataset, market: Market) -> np.ndarray:
+    """Mean absolute error of each asset on its observed cells, vol points."""
+    truth = true_surfaces(market, PAPER_GRID)
+    rows = market.dates.get_indexer(pd.DatetimeIndex(panel["date"].values))
+    gap = VOL_POINTS * abs(panel["iv"] - truth[rows]).where(panel["observed"])
+    return gap.mean(["date", "maturity", "moneyness"]).values
+
+
+def test_the_panel_is_near_the_truth(market: Market, quotes: Quotes) -> None:
+    found: tuple[xr.Dataset, GriddingReport] = quotes_to_panel(quotes, events=earnings(market))
+    panel, report = found
+    assert report.lost.drop(columns="in_the_money").to_numpy().sum() < 0.02 * report.quotes
+    aware, unaware = error(panel, market), error(quotes_to_panel(quotes)[0], market)
+    assert (aware[:-1] < 1.0).all() and aware[-1] < 3.0  # the last name is illiquid
+    assert aware[0] == pytest.approx(unaware[0])  # an index has no earnings
+    assert aware[1:].mean() < unaware[1:].mean()
+
+
+def test_prefix(market: Market, quotes: Quotes) -> None:
+    """Gridding of the first days equals the first days of gridding all, bit for bit, events included."""
+    import polars as pl
+
+    last = market.dates[20]
+    early = Quotes(quotes.table.filter(pl.col("date") <= last.date()), quotes.info)
+    whole = quotes_to_panel(quotes, events=earnings(market))[0]
+    part = quotes_to_panel(early, events=earnings(market))[0]
+    xr.testing.assert_identical(part, whole.sel(date=slice(None, last)))
