@@ -25,7 +25,10 @@ setup(
     package_data={cfg["lib_name"]: ["py.typed"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split()},
+    extras_require={
+        "dask": cfg["dask_requirements"].split(),  # fits on a cluster, through joblib
+        "dev": cfg["dev_requirements"].split() + cfg["dask_requirements"].split(),
+    },
     entry_points={"nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     zip_safe=False,
     classifiers=[
