@@ -47,6 +47,11 @@ def _safe_root(lib: Any, w: Any) -> tuple[Any, Any]:
     return lib.sqrt(lib.where(safe, w, lib.ones_like(w))), safe
 
 
+def _normal(lib: Any, z: Any) -> Any:
+    "Normal distribution function; torch by erfc, whose tail keeps its digits where torch.special.ndtr is zero."
+    return ndtr(z) if lib is np else lib.erfc(-z / 2**0.5) / 2
+
+
 def call_price(
     k: Any,  # log-forward-moneyness ln(K/F), array or tensor of any shape
     w: Any,  # total variance iv^2 * tau, broadcast against `k`; at or below zero the intrinsic value is returned
@@ -54,10 +59,9 @@ def call_price(
     "Normalised Black-76 call (Black 1976, equation 16); numpy or torch (differentiable, finite gradients at w = 0)."
     lib = _backend(k, w)
     k, w = _arrays(lib, k, w)
-    normal = ndtr if lib is np else lib.special.ndtr
     root, safe = _safe_root(lib, w)
     far, ratio = lib.abs(k), -lib.abs(k) / root
-    otm = normal(ratio + root / 2) - lib.exp(far) * normal(ratio - root / 2)
+    otm = _normal(lib, ratio + root / 2) - lib.exp(far) * _normal(lib, ratio - root / 2)
     itm = -lib.expm1(lib.where(k < 0, k, lib.zeros_like(k)))  # 1 - e^k in the money, else 0
     zero = lib.where(lib.isnan(w), w, lib.zeros_like(w))
     return itm + lib.where(safe, lib.where(otm > 0, otm, lib.zeros_like(otm)) + 0 * ratio, zero) * (1 - itm)

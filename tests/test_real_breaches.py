@@ -8,13 +8,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from hybrid_iv import datasets, gridding, quotes
 from hybrid_iv.constraints import KINDS, panel_breaches, summarise_breaches
 from hybrid_iv.projection import project_with_report
 from hybrid_iv.surface import Grid
-
-datasets = pytest.importorskip("hybrid_iv.datasets")
-gridding = pytest.importorskip("hybrid_iv.gridding")
-quotes = pytest.importorskip("hybrid_iv.quotes")
 
 SHOWN = ["testable", "frequency_pct", "frequency_low", "frequency_high", "surfaces_pct", "mean_vol_points", "max_vol_points", "max_price"]
 
