@@ -194,6 +194,102 @@ def market_all_quotes() -> Result:
     return Result("market_quotes of the default market", seconds, "s", 360.0)
 
 
+def _chains(surfaces: int) -> tuple[Any, Any, Any, Any]:
+    """Points of made-up surfaces, twelve expiries and about 300 points each: surface, tau, k, iv."""
+    import numpy as np
+
+    from hybrid_iv.surface import ssvi_total_variance
+
+    rng, parts = np.random.default_rng(0), []
+    for s in range(surfaces):
+        for days in np.array([5, 12, 19, 26, 33, 47, 61, 96, 159, 250, 341, 705]) + s % 5:
+            k = np.sort(rng.uniform(-1, 1, rng.integers(15, 36))) * (0.05 + 0.35 * np.sqrt(days / 365))
+            parts.append(np.column_stack([np.full_like(k, s), np.full_like(k, days / 365), k]))
+    surface, tau, k = np.concatenate(parts).T
+    return surface.astype(int), tau, k, np.sqrt(ssvi_total_variance(k, 0.05 * tau) / tau)
+
+
+@benchmark
+def gridding() -> Result:
+    """Gridding of volatilities onto the paper's grid over a loop of SciPy's interpolants that gives the same values."""
+    import numpy as np
+    from scipy.interpolate import PchipInterpolator
+
+    from hybrid_iv.gridding import grid_points
+    from hybrid_iv.surface import PAPER_GRID
+
+    count = 60
+    surface, tau, k, iv = _chains(count)
+    node, at = np.log(PAPER_GRID.moneyness), np.asarray(PAPER_GRID.maturities)
+
+    def loop() -> Any:
+        out = []
+        for i in range(count):
+            one = slice(*np.searchsorted(surface, [i, i + 1]))
+            expiry, begin = np.unique(tau[one], return_index=True)
+            smiles = zip(np.split(k[one], begin[1:]), np.split(iv[one] ** 2, begin[1:]), expiry, strict=True)
+            rows = np.array([PchipInterpolator(x, v * t)(np.clip(node, x[0], x[-1])) for x, v, t in smiles])
+            held = np.clip(at, expiry[0], expiry[-1])
+            out.append(np.sqrt(PchipInterpolator(expiry, rows)(held) / held[:, None]))
+        return np.array(out)
+
+    np.testing.assert_allclose(grid_points(surface, tau, k, iv, count, PAPER_GRID)[0], loop(), rtol=1e-12, strict=True)
+    share = ratio(lambda: grid_points(surface, tau, k, iv, count, PAPER_GRID), loop)
+    return Result("grid_points / loop of SciPy interpolants", share, "ratio", target=1 / 3)
+
+
+@benchmark
+def gridding_speed() -> Result:
+    """Surfaces a second onto the paper's grid, one core, from about 300 volatilities each."""
+    from hybrid_iv.gridding import grid_points
+    from hybrid_iv.surface import PAPER_GRID
+
+    count = 1500
+    points = _chains(count)
+    seconds = best(lambda: grid_points(*points, count, PAPER_GRID))
+    return Result("grid_points", count / seconds, "surfaces/s", target=1500.0, larger_is_better=True)
+
+
+_CLEANING = """
+import resource, sys, tempfile
+from pathlib import Path
+from hybrid_iv.quotes import clean_quotes, read_table
+columns = ("date", "asset", "expiry", "strike", "is_call", "bid", "ask", "volume", "open_interest", "spot")
+with tempfile.TemporaryDirectory() as folder:
+    _, report = clean_quotes(read_table(sys.argv[1], {name: name for name in columns}), folder=Path(folder) / "clean")
+assert report.rows == 10_000_000 == report.kept
+scale = 1024 if sys.platform != "darwin" else 1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9)
+"""
+
+
+@benchmark
+def cleaning_memory() -> Result:
+    """Peak memory of a fresh process that reads a CSV of ten million quotes and cleans it into Parquet files."""
+    import tempfile
+    from datetime import date
+
+    import numpy as np
+    import polars as pl
+
+    rng, day = np.random.default_rng(0), pl.lit(date(2020, 1, 1)) + pl.duration(days=pl.col("day"))
+    strikes = np.tile(np.repeat(60.0 + 2 * np.arange(50), 2), 10)
+    names = pl.DataFrame({"asset": [f"A{a:02d}" for a in range(20)]})
+    shape = pl.DataFrame({"month": np.repeat(np.arange(10), 100), "strike": strikes})
+    shape = shape.with_columns(is_call=pl.Series(["C", "P"] * 500)).join(names, how="cross")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "chain.csv"
+        with file.open("wb") as out:
+            for i in range(500):
+                bid = rng.uniform(0.5, 5.0, shape.height).round(2)
+                rows = shape.with_columns(day=pl.lit(i), bid=pl.Series(bid), ask=pl.Series((1.05 * bid).round(2)))
+                expiry = day + pl.duration(days=7 + 30 * pl.col("month"))
+                rows = rows.with_columns(date=day, expiry=expiry, volume=1, open_interest=10, spot=100.0)
+                rows.drop("day", "month").write_csv(out, include_header=i == 0)
+        done = subprocess.run([sys.executable, "-c", _CLEANING, str(file)], check=True, cwd=ROOT, capture_output=True, text=True)
+    return Result("cleaning of ten million quotes, peak memory", float(done.stdout), "GB", target=4.0)
+
+
 def main() -> int:
     """Run the benchmarks, print and write the table; 1 if a target is missed."""
     parser = argparse.ArgumentParser(description="Run the benchmarks.")
