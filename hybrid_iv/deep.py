@@ -65,6 +65,7 @@ class FlatSurfaces(SurfaceVAE):
         self,
         surface: Tensor,  # (..., maturity, moneyness) standardised log iv
         features: Tensor,  # (..., feature), not used
+        asset: Tensor | None = None,  # (...) not used
     ) -> tuple[Tensor, Tensor]:  # the cells (..., cell) twice: as mean, and zeros as log-variance
         "Flatten."
         cells = surface.flatten(-2)
@@ -97,6 +98,7 @@ class SurfaceNetwork(HybridNetwork):
         batch: OriginBatch,  # windows of all assets up to some origins
         horizons: Tensor,  # (horizon,) trading rows
         keep: Tensor | None = None,  # (origin,) 0 hides the market from an origin
+        noise: Tensor | None = None,  # (origin, asset, time, cell) not used: there is no posterior to draw from
     ) -> tuple[Tensor, Tensor]:  # ln iv (origin, horizon, asset, maturity, moneyness), weights on the window (origin, asset, time)
         "Forecast every asset of every origin; without an anchor today's surface is taken out of the sum again."
         log_iv, weights = super().forward(batch, horizons, keep)
@@ -161,6 +163,7 @@ class SurfaceAutoencoder(SurfaceVAE):
         self,
         surface: Tensor,  # (..., maturity, moneyness) standardised log iv
         features: Tensor,  # (..., feature) standardised features
+        asset: Tensor | None = None,  # (...) not used
     ) -> tuple[Tensor, Tensor]:  # latent vector (..., latent), and zeros in the place of a log-variance
         "One latent vector for each surface."
         latent = self.to_moments(self.encoder(torch.cat([surface.flatten(-2), features], -1)))
@@ -170,6 +173,7 @@ class SurfaceAutoencoder(SurfaceVAE):
         self,
         surface: Tensor,  # (..., maturity, moneyness) standardised log iv
         features: Tensor,  # (..., feature) standardised features
+        asset: Tensor | None = None,  # (...) not used
     ) -> tuple[Tensor, Tensor, Tensor]:  # decoded surface, latent vector, zeros
         "Encode and decode, in training as at any other time."
         latent, nothing = self.encode(surface, features)
