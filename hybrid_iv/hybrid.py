@@ -31,8 +31,8 @@ from .vae import DeviceConfig, SurfaceVAE, TrainingConfig, VAEConfig, train_netw
 # %% auto #0
 __all__ = ['FreeBy', 'HybridConfig', 'LatentDynamics', 'HybridNetwork', 'forecast_loss', 'train_dynamics', 'learn_gate',
            'forecast_steps', 'gate_errors', 'learn_gates', 'HeadEncoder', 'train_head_encoder', 'ArbitrageFree',
-           'compare_ways', 'Hybrid', 'attention_weights', 'draw_forecasts', 'EachAsset', 'PaperConfig', 'PaperNetwork',
-           'paper_loss', 'train_paper', 'PaperHybrid']
+           'compare_ways', 'Hybrid', 'attention_weights', 'asset_attention_weights', 'draw_forecasts', 'EachAsset',
+           'PaperConfig', 'PaperNetwork', 'paper_loss', 'train_paper', 'PaperHybrid']
 
 # %% ../nbs/34_hybrid.ipynb #ded40871
 FreeBy = Literal["project", "mix", "head", "validation"]  # ways to a forecast without arbitrage
@@ -576,6 +576,24 @@ def attention_weights(
     weights = forecast_steps(hybrid.network, standardise(history), rows, np.array([1]), "attention")[1][..., ::-1]
     coordinates = {"origin": history["date"].values[rows], "asset": history["asset"].values, "lag": np.arange(weights.shape[-1])}
     return xr.DataArray(weights, coordinates, ("origin", "asset", "lag"), name="attention")
+
+# %% ../nbs/34_hybrid.ipynb #07757b6d
+def asset_attention_weights(
+    hybrid: Hybrid,  # fitted with `asset_attention`
+    history: xr.Dataset,  # panel that holds every origin and what came before it
+    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history` with a whole window behind them
+) -> xr.DataArray:  # (origin, asset, other) weights on the others, mean over the days of the window, which sum to one
+    "Attention across assets. Raises `HybridIVError` for a hybrid without it and for unknown origins."
+    history = validate_panel(history)
+    across = hybrid.network.dynamics.across
+    if across is None:
+        raise HybridIVError(f"{hybrid.name}: has no attention across assets; set asset_attention")
+    rows = origin_index(hybrid.name, history, origins)
+    batch, assets = origin_batch(standardise(history), rows, hybrid.config.window), history["asset"].values
+    with torch.no_grad():
+        weights = across(batch.latents(hybrid.network.vae), batch.active)[1].mean(-1).double().numpy()
+    coordinates = {"origin": history["date"].values[rows], "asset": assets, "other": assets}
+    return xr.DataArray(weights, coordinates, ("origin", "asset", "other"), name="asset_attention")
 
 # %% ../nbs/34_hybrid.ipynb #c5802064
 def draw_forecasts(
