@@ -27,9 +27,9 @@ $(STAMP): settings.ini setup.py constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-replicate: $(STAMP) ## run the paper: PROFILE=smoke|small|full DATASET=default SEED=0, into runs/PROFILE
-	@mkdir -p $(RUN_DIR)
-	OMP_NUM_THREADS=$(THREADS) $(PY) -m papermill nbs/60_replication.ipynb $(RUN_DIR)/replication.ipynb --log-output --no-progress-bar \
+replicate: $(STAMP) ## run the paper: PROFILE=smoke|small DATASET=default SEED=0, into runs/PROFILE
+	@mkdir -p "$(RUN_DIR)"
+	OMP_NUM_THREADS=$(THREADS) $(PY) -m papermill nbs/60_replication.ipynb "$(RUN_DIR)/replication.ipynb" --log-output --no-progress-bar \
 	  -p profile '$(PROFILE)' -p dataset '$(DATASET)' -p seed $(SEED) -p run_dir '$(RUN_DIR)'
 
 results: ## keep tables, manifest and pictures of the last run of PROFILE under results/

@@ -352,7 +352,8 @@ def arbitrage_penalty(
         (value[..., :-1, :] - bounds.calendar) / scale[..., :-1, :],
         (value[inner] - bounds.butterfly) / scale[inner],
     )
-    calendar, butterfly = (((gap + margin).clip(min=0) ** 2).mean((-2, -1)) for gap in gaps)
+    squares = [(gap + margin).clip(min=0) ** 2 for gap in gaps]  # a single maturity has no calendar: nothing to sum, not nan
+    calendar, butterfly = (part.mean((-2, -1)) if 0 not in part.shape[-2:] else part.sum((-2, -1)) for part in squares)
     return calendar, butterfly
 
 

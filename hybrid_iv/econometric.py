@@ -886,7 +886,7 @@ class Projected(Forecaster):
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         out, ratio = self.model.forecast(history, history["date"].values[rows], horizons).values.copy(), None
         if history.attrs["moneyness_kind"] == "spot":
-            ratio = last_known(history["forward"].values)[rows] / last_known(history["spot"].values)[rows][..., None]
+            ratio = last_known(history["forward"].values / history["spot"].values[..., None])[rows]
         before = None
         for i in range(len(horizons)):
             if before is not None and np.array_equal(out[:, i], before, equal_nan=True):  # persistence: the same surfaces again

@@ -244,7 +244,7 @@ def _config_of(settings: dict[str, Any]) -> HybridConfig:
     parts = {name: restored(kind, settings[name]) for name, kind in kinds.items() if settings.get(name) is not None}
     return restored(HybridConfig, settings | parts)
 
-# %% ../nbs/36_forecasting.ipynb #6542c15e
+# %% ../nbs/36_forecasting.ipynb #8bca16a2
 def contract_price(
     forecast: xr.Dataset,  # from `SurfaceModel.forecast`
     asset: str,  # name of the underlying
@@ -254,6 +254,8 @@ def contract_price(
     is_call: bool = True,  # call or put
 ) -> float:  # price units of the underlying
     "Black-76 price of one contract on a forecast surface. Raises `HybridIVError` outside the grid."
+    if asset not in forecast["asset"].values or horizon not in forecast["horizon"].values:
+        raise HybridIVError(f"contract: the forecast has no asset {asset!r} at {horizon} trading rows")
     day = forecast.sel(asset=asset, horizon=horizon)
     tau, nodes = days / DAYS_PER_YEAR, day["maturity"].values
     forward, rate = (float(np.interp(tau, nodes, day[name].values)) for name in ("forward", "rate"))

@@ -386,7 +386,7 @@ def train_head_encoder(
     train_network(encoder, loss, train, valid, training, seed, checkpoint)
     return encoder
 
-# %% ../nbs/34_hybrid.ipynb #7e1415e7
+# %% ../nbs/34_hybrid.ipynb #02850d0b
 def forward_over_spot(
     panel: xr.Dataset,  # validated panel
     rows: np.ndarray,  # (origin,) row numbers
@@ -394,7 +394,7 @@ def forward_over_spot(
     "The carry known on each origin, by which a grid in K/S is read at equal forward moneyness."
     if panel.attrs["moneyness_kind"] == "forward":
         return None
-    return np.asarray(last_known(panel["forward"].values)[rows] / last_known(panel["spot"].values)[rows][..., None])
+    return last_known(panel["forward"].values / panel["spot"].values[..., None])[rows]
 
 
 @dataclass(frozen=True)
@@ -459,7 +459,7 @@ def compare_ways(
     table = {way: error(ArbitrageFree(way, network.vae.grid, encoder).surfaces(today, steps, gate[ahead - 1])) / still for way in names}
     return pd.DataFrame(table, index=pd.Index(ahead, name="horizon")).T.rename_axis("way")
 
-# %% ../nbs/34_hybrid.ipynb #0e0fa5ff
+# %% ../nbs/34_hybrid.ipynb #6a7a0140
 class _Gated(Forecaster):
     "What a hybrid does with arrays: train or keep the network, settle gate and way, forecast."
 
@@ -491,6 +491,9 @@ class _Gated(Forecaster):
 
     def _train(self, data: Standardised, observed: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray) -> None:
         config, job = self.config, self.job
+        for part, rows in (("training", train_rows), ("validation", valid_rows)):
+            if len(rows) < 2 or not data.usable[rows].any():
+                raise HybridIVError(f"{self.name}: the {part} part of {len(rows)} rows is too short: no cell has twenty values behind it")
         vae, self.records["vae"] = train_vae(
             data, self.grid, train_rows, valid_rows, config.vae, config.vae_training, config.seed, job.at("vae"), job.devices)
         with torch.random.fork_rng():
@@ -504,7 +507,7 @@ class _Gated(Forecaster):
         if config.arbitrage_free and config.free_by in ("head", "validation"):
             self.encoder = train_head_encoder(data, self.grid, train_rows, valid_rows, seed=config.seed, checkpoint=job.at("head"))
 
-# %% ../nbs/34_hybrid.ipynb #892b152d
+# %% ../nbs/34_hybrid.ipynb #ec00cb94
 class _Settled(_Gated):
     "The gate and the way, learned on rows that the network did not learn from, and the forecast."
 
@@ -529,7 +532,8 @@ class _Settled(_Gated):
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         data, gate = standardise(history), self.gate_at(horizons)
         steps, _ = forecast_steps(self.network, data, rows, np.asarray(horizons), f"{self.name}: forecasting")
-        today = np.where(data.usable[rows], data.log_iv[rows], np.nan)
+        steps = np.where(data.usable[rows][:, None], steps, 0.0)  # a cell too rarely quoted to be standardised stays as it is
+        today = np.where(np.logical_or.accumulate(data.known)[rows], data.log_iv[rows], np.nan)
         if not self.config.arbitrage_free:
             return np.exp(today[:, None] + gate[:, None, None, None] * steps)
         return ArbitrageFree(self.way, self.grid, self.encoder).surfaces(today, steps, gate, forward_over_spot(history, rows))

@@ -137,7 +137,7 @@ def study_models(
     networks = {name: partial(NETWORKS[name], config) for name in profile.networks}
     return {**{name: BENCHMARKS[name] for name in profile.benchmarks}, **networks}
 
-# %% ../nbs/55_study.ipynb #48077950
+# %% ../nbs/55_study.ipynb #50fabbbd
 def source_digest(
     module: str,  # a module of this package, such as `hybrid_iv.hybrid`
 ) -> str:  # hexadecimal digest
@@ -150,8 +150,10 @@ def source_digest(
             return
         found[name] = Path(spec.origin).read_bytes()
         for node in ast.walk(ast.parse(found[name])):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hybrid_iv."):
-                visit(str(node.module))
+            if isinstance(node, ast.ImportFrom):  # exported modules say `from .hybrid import`, hence the level
+                target = importlib.util.resolve_name("." * node.level + (node.module or ""), "hybrid_iv")
+                if target.startswith("hybrid_iv."):
+                    visit(target)
 
     visit(module)
     return hashlib.sha256(b"".join(found[name] for name in sorted(found))).hexdigest()
@@ -219,7 +221,7 @@ def run_study(
     stages, panels = {part.name: part.stages for part in parts}, {part.name: part.panel for part in parts}
     return StudyResult(config, tables["metrics"], tables["violations"], tables["significance"], stages, panels, manifest)
 
-# %% ../nbs/55_study.ipynb #55d29013
+# %% ../nbs/55_study.ipynb #19015cc1
 @dataclass
 class _DatasetResult:
     name: str
@@ -229,9 +231,9 @@ class _DatasetResult:
     facts: dict[str, Any]
 
 
-def _run_dataset(name: str, profile: Profile, models: Mapping[str, Callable[[], Forecaster]], seed: int) -> _DatasetResult:
-    "All models on one panel."
-    panel = load_dataset(name)
+def _run_dataset(source: str, profile: Profile, models: Mapping[str, Callable[[], Forecaster]], seed: int) -> _DatasetResult:
+    "All models on one panel, called by its name or by the name of its file."
+    panel, name = load_dataset(source), Path(source).stem
     split, dates = default_split(panel), pd.DatetimeIndex(panel["date"].values)
     shortest = min(len(split.rows(dates, part)) for part in ("valid", "test"))
     horizons = [h for h in profile.horizons if h < shortest]

@@ -146,7 +146,7 @@ def _checked(panel: xr.Dataset, name: str) -> xr.DataArray:
     _refuse(array, np.isinf(values) | (values < rule.low) | (values >= rule.high), rule.unit)
     return array
 
-# %% ../nbs/00_surface.ipynb #eccb9209
+# %% ../nbs/00_surface.ipynb #b409ca80
 def _check_coordinates(panel: xr.Dataset) -> None:
     "Refuse missing, unsorted, repeated or ill-typed coordinates."
     for axis in PANEL_AXES:
@@ -154,7 +154,7 @@ def _check_coordinates(panel: xr.Dataset) -> None:
             raise HybridIVError(f"{axis}: the panel needs a one-dimensional coordinate of this name")
         if panel.sizes[axis] == 0:
             raise HybridIVError(f"{axis}: the panel is empty along this axis")
-    if not np.issubdtype(panel["date"].dtype, np.datetime64):
+    if getattr(panel["date"].dtype, "kind", "") != "M" or not isinstance(panel["date"].dtype, np.dtype):
         raise HybridIVError(f"date: must be datetime64 without a time zone, got {panel['date'].dtype}")
     dates = pd.DatetimeIndex(panel["date"].values)
     if dates.hasnans or not (dates == dates.normalize()).all():
@@ -163,7 +163,8 @@ def _check_coordinates(panel: xr.Dataset) -> None:
         wrong = dates[1:][dates[1:] <= dates[:-1]][0]
         raise HybridIVError(f"date: must rise strictly, {wrong.date()} does not")
     assets = [str(name) for name in panel["asset"].values]
-    if panel["asset"].dtype.kind not in "OUT" or len(set(assets)) != len(assets) or not all(assets):
+    nameless = panel["asset"].dtype.kind not in "OUT" or bool(pd.isna(panel["asset"].values).any())
+    if nameless or len(set(assets)) != len(assets) or not all(assets):
         raise HybridIVError(f"asset: must be unique non-empty names, got {assets[:5]}")
     Grid.of(panel)
 
