@@ -71,7 +71,7 @@ class Origin:
                 f"panel: its values from {self.first_day} to {self.last_day} are not those that the model was trained on; "
                 "train again, or accept them by revised=True")
 
-# %% ../nbs/36_forecasting.ipynb #c568a93f
+# %% ../nbs/36_forecasting.ipynb #85d9a247
 @dataclass
 class SurfaceModel:
     "A trained hybrid with what is needed to use it tomorrow: train, save, load, forecast."
@@ -114,9 +114,9 @@ class SurfaceModel:
         revised: bool = False,  # accept other values in the training period than those learned from
     ) -> xr.Dataset:  # iv (horizon, asset, maturity, moneyness), attention (asset, lag), spot, forward, rate, breaches; iv_draws by sample
         "Forecast from the latest surfaces. Raises `HybridIVError` for another grid, unknown assets or impossible horizons."
-        return _forecast(self, validate_panel(panel), horizons, origin, samples, revised)
+        return _day_forecast(self, validate_panel(panel), horizons, origin, samples, revised)
 
-# %% ../nbs/36_forecasting.ipynb #b959989a
+# %% ../nbs/36_forecasting.ipynb #3dfdecf5
 def _trained(hybrid: Hybrid, panel: xr.Dataset, valid_share: float) -> SurfaceModel:
     "Fit to a panel whose last share serves as validation."
     panel = validate_panel(panel)
@@ -128,7 +128,7 @@ def _trained(hybrid: Hybrid, panel: xr.Dataset, valid_share: float) -> SurfaceMo
     return SurfaceModel(hybrid, panel_hash(panel), origin.last_day, origin)
 
 
-def _forecast(
+def _day_forecast(
     model: SurfaceModel, panel: xr.Dataset, horizons: Sequence[int], origin: str | pd.Timestamp | None, samples: int, revised: bool
 ) -> xr.Dataset:
     "Point forecast, draws, attention and the arbitrage report of one day."

@@ -459,7 +459,14 @@ def compare_ways(
     table = {way: error(ArbitrageFree(way, network.vae.grid, encoder).surfaces(today, steps, gate[ahead - 1])) / still for way in names}
     return pd.DataFrame(table, index=pd.Index(ahead, name="horizon")).T.rename_axis("way")
 
-# %% ../nbs/34_hybrid.ipynb #6a7a0140
+# %% ../nbs/34_hybrid.ipynb #65c3605b
+def _check_long_enough(name: str, data: Standardised, train_rows: np.ndarray, valid_rows: np.ndarray) -> None:
+    "Refuse parts in which no cell can be standardised."
+    for part, rows in (("training", train_rows), ("validation", valid_rows)):
+        if len(rows) < 2 or not data.usable[rows].any():
+            raise HybridIVError(f"{name}: the {part} part of {len(rows)} rows is too short: no cell has twenty values behind it")
+
+# %% ../nbs/34_hybrid.ipynb #dcd3452b
 class _Gated(Forecaster):
     "What a hybrid does with arrays: train or keep the network, settle gate and way, forecast."
 
@@ -491,9 +498,7 @@ class _Gated(Forecaster):
 
     def _train(self, data: Standardised, observed: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray) -> None:
         config, job = self.config, self.job
-        for part, rows in (("training", train_rows), ("validation", valid_rows)):
-            if len(rows) < 2 or not data.usable[rows].any():
-                raise HybridIVError(f"{self.name}: the {part} part of {len(rows)} rows is too short: no cell has twenty values behind it")
+        _check_long_enough(self.name, data, train_rows, valid_rows)
         vae, self.records["vae"] = train_vae(
             data, self.grid, train_rows, valid_rows, config.vae, config.vae_training, config.seed, job.at("vae"), job.devices)
         with torch.random.fork_rng():
