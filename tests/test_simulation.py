@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hybrid_iv.datasets import us_stocks_delta_surfaces
 from hybrid_iv.simulation import MarketConfig, simulate_market, stylised_facts
 from hybrid_iv.surface import Grid
 
@@ -42,6 +43,7 @@ def test_real_stylised_facts(data: Path) -> None:
         "atm 30 days, mean": (18.1, 0.06),
         "correlation of its change with the return": (-0.84, 0.006),
         "autocorrelation of its change": (-0.12, 0.006),
+        "variance of its log over 30 days / 30 times one": (0.43, 0.006),
         "skew 90-110 %, 30 days": (11.0, 0.06),
         "skew 90-110 %, 1 year": (4.7, 0.06),
         "1 year - 30 days, calm": (3.4, 0.06),
@@ -51,6 +53,15 @@ def test_real_stylised_facts(data: Path) -> None:
     }
     for name, (value, tolerance) in printed.items():
         assert facts[name] == pytest.approx(value, abs=tolerance), name
+
+
+def test_size_of_earnings() -> None:
+    """The earnings jumps of the market are of the size of the largest one-day drops of 30-day total variance of real stocks, or below."""
+    surfaces = us_stocks_delta_surfaces().isel(date=slice(0, 85), maturity=0)
+    total = (surfaces.sel(delta=[-0.5, 0.5]).mean("delta") ** 2 * float(surfaces["maturity"])).values
+    drops = np.sqrt(-np.diff(total, axis=0).min(0))
+    low, high = MarketConfig().earnings_sd
+    assert 0.02 <= low < drops.min() < high < drops.max()
 
 
 def test_mean_of_vix(data: Path) -> None:
