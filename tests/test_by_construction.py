@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hybrid_iv.by_construction import MixtureHead, fit_mixture, time_value_of
-from hybrid_iv.constraints import breaches
+from hybrid_iv.by_construction import MixtureHead, fit_mixture, time_value_of, volatility_of
+from hybrid_iv.constraints import breaches, time_value
 from hybrid_iv.simulation import MarketConfig, simulate_market, true_surfaces
 from hybrid_iv.surface import PAPER_GRID, Grid
 
@@ -59,6 +61,17 @@ def test_a_grid_ten_times_finer() -> None:
         assert worst_breach(call, strike) < 1e-10
 
 
+def test_a_finer_grid_in_float32() -> None:
+    head, strike, tau = MixtureHead(PAPER_GRID), np.asarray(FINE.moneyness), np.asarray(FINE.maturities)
+    count = int(os.environ.get("HYBRID_IV_MANY", "300"))
+    for start in range(0, count, 50):
+        with torch.no_grad():
+            mixture = head.mixture(torch.tensor(wild(50, head.size, start), dtype=torch.float32), tau)
+            iv = volatility_of(mixture, torch.tensor(strike), torch.tensor(FINE.tau)).float().double().numpy()  # as the head returns it
+        price = time_value(iv, strike, FINE.tau) + np.maximum(1 - strike, 0)
+        assert worst_breach(price, strike) < 1e-5
+
+
 def test_the_check_of_fine_grids_can_fail() -> None:
     strike = np.linspace(0.7, 1.3, 13)
     price = np.maximum(1 - strike, 0) + 0.05 * np.exp(-30 * (strike - 1) ** 2)
@@ -96,6 +109,15 @@ def test_fit_to_spx_factor_surfaces() -> None:
     assert error.mean() < 0.25
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(st.integers(0, 2**31), st.floats(-3, 3), st.sampled_from([0.1, 1.0, 10.0]))
+def test_moves_from_a_fitted_surface_stay_free(seed: int, share: float, size: float) -> None:
+    rng, head = np.random.default_rng(seed), MixtureHead(PAPER_GRID)
+    today, change = rng.standard_normal(head.size), size * rng.standard_normal(head.size)
+    surface = head(torch.tensor(today + share * change)).numpy()
+    assert not any(found.found.any() for found in breaches(surface, PAPER_GRID, tolerance=1e-9).values())
+
+
 def test_speed() -> None:
     head = MixtureHead(PAPER_GRID)
     raw = (0.3 * torch.randn(128, head.size, dtype=torch.float64)).requires_grad_()
@@ -106,3 +128,11 @@ def test_speed() -> None:
         head(raw).sum().backward()
         seconds.append(time.process_time() - start)
     assert min(seconds) / 128 < 2.5e-3
+    alone = []
+    for _ in range(3):
+        start = time.process_time()
+        with torch.no_grad():
+            head(raw)
+        alone.append(time.process_time() - start)
+    print(f"a surface: {1000 * min(alone) / 128:.2f} ms forward, {1000 * min(seconds) / 128:.2f} ms forward and backward")
+    assert min(alone) / 128 < 1e-3

@@ -1,13 +1,17 @@
 """The benchmarks that fit series one by one give the same numbers in one process, in two, and on a Dask cluster."""
 
+import os
+import time
+
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
-from hybrid_iv.econometric import GarchIV, GarchReturns, SsviAR
-from hybrid_iv.features import default_split, part_of
+from hybrid_iv.datasets import load_dataset
+from hybrid_iv.econometric import GarchIV, GarchReturns, SsviAR, econometric_models
+from hybrid_iv.features import default_split, origin_rows, part_of
 from hybrid_iv.forecaster import Forecaster
 from hybrid_iv.surface import TOY_GRID, toy_panel
 
@@ -51,3 +55,19 @@ def test_dask_cluster_gives_the_same_numbers(panel: xr.Dataset, alone: list[np.n
     assert len(tasks) == 2 and all(count > 0 for count in tasks.values())  # both workers have worked
     for one, two in zip(alone, elsewhere):
         np.testing.assert_array_equal(one, two, strict=True)
+
+
+def test_the_whole_set_on_a_market_of_the_papers_size() -> None:
+    if "HYBRID_IV_MANY" not in os.environ:
+        pytest.skip("HYBRID_IV_MANY is not set: fitting 31 x 143 series takes some minutes")
+    market = load_dataset("simulated")
+    split, dates, horizons = default_split(market), pd.DatetimeIndex(market["date"].values), list(range(1, 31))
+    origins = dates[origin_rows(split.rows(dates, "test"), horizons)]
+    train, valid = part_of(market, split, "train"), part_of(market, split, "valid")
+    start, cells = time.process_time(), 31 * 143
+    for name, make in econometric_models().items():
+        before, model = time.process_time(), make().fit(train, valid)
+        shape = model.forecast(market, origins, horizons).shape
+        print(f"{name}: {time.process_time() - before:.0f} s of one core, {getattr(model, 'fallbacks', 0)} of {cells} cells persist")
+        assert shape == (len(origins), 30, 31, 11, 13) and getattr(model, "fallbacks", 0) < 0.05 * cells
+    assert time.process_time() - start < 25 * 60  # on one core: two can only be faster
