@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 
-.PHONY: help install replicate results test check docs bench lab outputs readme
+.PHONY: help install replicate results pretrain transfer test check docs bench lab outputs readme
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,6 +35,12 @@ replicate: $(STAMP) ## run the paper: PROFILE=smoke|small DATASET=default SEED=0
 results: ## keep tables, manifest and pictures of the last run of PROFILE under results/
 	@mkdir -p results/$(PROFILE)
 	cp $(RUN_DIR)/metrics.csv $(RUN_DIR)/violations.csv $(RUN_DIR)/significance.csv $(RUN_DIR)/manifest.json $(RUN_DIR)/*.png results/$(PROFILE)/
+
+pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core; a killed run goes on)
+	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/pretrain.py
+
+transfer: $(STAMP) ## measure the shipped hybrid on markets that it never saw, into runs/transfer
+	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/transfer.py
 
 test: $(STAMP) ## the whole gate; the last line is `N passed, M failed`
 	@$(PY) tools/gate.py

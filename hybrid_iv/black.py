@@ -19,8 +19,8 @@ from .surface import HybridIVError
 
 # %% auto #0
 __all__ = ['call_price', 'vega', 'black_price', 'delta', 'gamma', 'Reason', 'implied_volatility', 'implied_total_variance',
-           'ParityReason', 'ParityForward', 'forward_by_parity', 'forward_from_carry', 'american_price',
-           'american_implied_volatility']
+           'ParityReason', 'ParityForward', 'ParityForwards', 'forwards_by_parity', 'forward_by_parity',
+           'forward_from_carry', 'american_price', 'american_implied_volatility']
 
 # %% ../nbs/10_black.ipynb #47a7cf62
 _FLOOR = {"float64": 1e-16, "float32": 1e-10}  # total variance below which an option is worth its intrinsic value
@@ -211,7 +211,7 @@ def implied_total_variance(
         root = _invert(np.where(usable, value, np.nan), low, high, np.ones(c.shape))
     return np.where(usable & (root > 0) & (root < np.inf), root, np.nan) ** 2
 
-# %% ../nbs/10_black.ipynb #7a3069fb
+# %% ../nbs/10_black.ipynb #12f8d9dd
 class ParityReason(IntEnum):
     "Why a chain has no forward by parity; 0 means that it has one."
 
@@ -237,7 +237,126 @@ class ParityForward:
         "True where the chain gave a forward."
         return self.reason == ParityReason.OK
 
-# %% ../nbs/10_black.ipynb #d4d8b2cd
+
+@dataclass(frozen=True)
+class ParityForwards:
+    "Result of `forwards_by_parity`, one entry for each chain: nan with a reason where refused."
+
+    forward: np.ndarray  # (c,) price
+    discount: np.ndarray  # (c,) discount factor to expiry
+    reason: np.ndarray  # (c,) integer, a `ParityReason`
+    forward_error: np.ndarray  # (c,) standard error of the forward, price
+    strikes: np.ndarray  # (c,) integer, strikes that entered
+
+# %% ../nbs/10_black.ipynb #0e596309
+def _median(values: np.ndarray) -> np.ndarray:
+    "Median of each row (c,), nan left out; nan for a row of nan alone."
+    ranked, count = np.sort(values, axis=1), np.isfinite(values).sum(1)  # nan is sorted to the end
+    row, last = np.arange(len(values)), values.shape[1] - 1
+    low, high = ranked[row, np.maximum(count - 1, 0) // 2], ranked[row, np.minimum(count // 2, last)]
+    return np.asarray(np.where(count > 0, 0.5 * (low + high), np.nan))
+
+
+def _theil_sen(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "Intercept and slope (c,) of the line through the medians with the median of all pairwise slopes: x, y (c, n)."
+    first, second = np.triu_indices(x.shape[1], 1)
+    slope = np.empty(len(x))
+    step = max(1, 4_000_000 // first.size)
+    for at in range(0, len(x), step):
+        part = slice(at, at + step)
+        run, rise = x[part, second] - x[part, first], y[part, second] - y[part, first]
+        slope[part] = _median(np.where(run != 0, rise / np.where(run != 0, run, 1.0), np.nan))
+    return _median(y) - slope * _median(x), slope
+
+
+_TUNING = 4.685  # of the biweight: 95 % efficient for normal errors
+
+
+def _biweight_step(x: np.ndarray, y: np.ndarray, w: np.ndarray, line: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    "One reweighting: intercept and slope (2, c) from residuals of `line`, x and y (c, n), w (c, n) weights of the residuals."
+    z = w * (y - line[0, :, None] - line[1, :, None] * x) / (_TUNING * scale[:, None])
+    weight = np.where(np.abs(z) < 1, (1 - z**2) ** 2, 0.0) * w**2
+    total = weight.sum(1)
+    mean_x, mean_y = (weight * x).sum(1) / total, (weight * y).sum(1) / total
+    away = weight * (x - mean_x[:, None])
+    slope = (away * (y - mean_y[:, None])).sum(1) / (away * x).sum(1)
+    return np.stack([mean_y - slope * mean_x, slope])
+
+# %% ../nbs/10_black.ipynb #d416beba
+def _line_error(x: np.ndarray, y: np.ndarray, w: np.ndarray, line: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    "Standard error (c,) of the line where it crosses zero (Huber 1981, equation 6.5, with his correction)."
+    n = x.shape[1]
+    z = w * (y - line[0, :, None] - line[1, :, None] * x) / (_TUNING * scale[:, None])
+    inner = np.where(np.abs(z) < 1, 1 - z**2, 0.0)
+    psi, bend = z * _TUNING * inner**2, inner**2 - 4 * z**2 * inner
+    mean = bend.mean(1)
+    correction = 1 + 2 / n * bend.var(1) / mean**2
+    size = (psi**2).sum(1) * scale**2 / (n - 2) * (correction / mean) ** 2
+    total = (w**2).sum(1)
+    centre = (w**2 * x).sum(1) / total
+    spread = (w**2 * (x - centre[:, None]) ** 2).sum(1)
+    return np.asarray(np.sqrt(size * (1 / total + (-line[0] / line[1] - centre) ** 2 / spread)))
+
+
+def _robust_lines(strike: np.ndarray, gap: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "Intercept and minus slope of gap on strike, and the standard error of the line near its zero, (c,) each, from (c, n)."
+    centre = strike.mean(1)
+    x = strike - centre[:, None]
+    line, error = np.stack(_theil_sen(x, gap)), np.zeros(len(strike))
+    scale = _median(np.abs(gap - line[0, :, None] - line[1, :, None] * x)) / 0.6745
+    exact = 1e-12 * np.abs(gap).max(1)  # at least half of the points lie on one line: that line is the answer
+    active = np.flatnonzero(scale > exact)
+    scale = _median(weight * np.abs(gap - line[0, :, None] - line[1, :, None] * x)) / 0.6745
+    for _ in range(100):
+        if not active.size:
+            break
+        part = x[active], gap[active], weight[active]
+        moved = _biweight_step(*part, line[:, active], scale[active])
+        new_scale = _median(part[2] * np.abs(part[1] - moved[0, :, None] - moved[1, :, None] * part[0])) / 0.6745
+        change = np.abs(moved - line[:, active]) > 1e-10 * np.abs(moved)
+        error[active] = _line_error(*part, moved, np.where(new_scale > 0, new_scale, 1.0))
+        line[:, active], scale[active] = moved, new_scale
+        active = active[change.any(0) & (new_scale > exact[active] * part[2].max(1))]
+    return line[0] - line[1] * centre, -line[1], error
+
+# %% ../nbs/10_black.ipynb #ad512d1a
+def forwards_by_parity(
+    strike: np.ndarray,  # (c, n) strikes of c chains (a day and an expiry each), in any order, nan where a chain has fewer
+    call: np.ndarray,  # (c, n) call prices today (mid), nan where missing
+    put: np.ndarray,  # (c, n) put prices today (mid), nan where missing
+    weights: np.ndarray | None = None,  # (c, n) weight of each strike, e.g. 1 / (spread of call + spread of put); default all 1
+    discounts: tuple[float, float] = (0.5, 1.1),  # plausible range of the discount factor
+) -> ParityForwards:  # forward, discount, reason of each chain
+    "Forwards and discounts of European chains by robust regression of C - P on K. Raises `HybridIVError` for unequal shapes only."
+    strike, call, put = _arrays(np, strike, call, put)
+    weight = np.ones_like(strike) if weights is None else np.asarray(weights, float)
+    if strike.ndim != 2 or not strike.shape == call.shape == put.shape == weight.shape:
+        raise HybridIVError(f"parity: needs equal two-dimensional shapes, got {strike.shape}, {call.shape}, {put.shape}, {weight.shape}")
+    gap = call - put
+    use = np.isfinite(strike) & np.isfinite(gap) & (weight > 0) & np.isfinite(weight)
+    number, count = use.sum(1), len(strike)
+    forward, discount, error = np.full((3, count), np.nan)
+    reason = np.full(count, int(ParityReason.TOO_FEW_STRIKES))
+    for n in np.unique(number[number >= 3]):  # equal numbers: no chain's sums depend on how wide the table is
+        rows = np.flatnonzero(number == n)
+        k, y, w = (values[rows][use[rows]].reshape(rows.size, n) for values in (strike, gap, weight))
+        ranked = np.sort(k, axis=1)
+        enough = (np.diff(ranked, axis=1) > 0).sum(1) >= 2  # three different strikes
+        rows, k, y, w, ranked = rows[enough], k[enough], y[enough], w[enough], ranked[enough]
+        if not rows.size:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            level, slope, spread = _robust_lines(k, y, w)
+            forward[rows], discount[rows], error[rows] = level / slope, slope, spread / slope
+            fine = [(discounts[0] <= slope) & (slope <= discounts[1]) & (slope > 0),
+                    (0.5 * ranked[:, 0] <= level / slope) & (level / slope <= 2 * ranked[:, -1]), spread <= 0.02 * level]  # fmt: skip
+        codes = [ParityReason.BAD_DISCOUNT, ParityReason.BAD_FORWARD, ParityReason.NOT_LINEAR]
+        reason[rows] = np.select([~good for good in fine], codes, ParityReason.OK)
+    good = reason == ParityReason.OK
+    forward, discount, error = (np.where(good, values, np.nan) for values in (forward, discount, error))
+    return ParityForwards(forward, discount, reason, error, number)
+
+# %% ../nbs/10_black.ipynb #c23b2ca4
 def forward_by_parity(
     strike: np.ndarray,  # (n,) strikes of one chain: one day, one expiry
     call: np.ndarray,  # (n,) call prices today (mid), nan where missing
@@ -245,49 +364,14 @@ def forward_by_parity(
     weights: np.ndarray | None = None,  # (n,) weight of each strike, e.g. 1 / (spread of call + spread of put); default all 1
     discounts: tuple[float, float] = (0.5, 1.1),  # plausible range of the discount factor
 ) -> ParityForward:  # forward, discount, reason
-    "Forward and discount of a European chain by robust regression of C - P on K. Raises `HybridIVError` for unequal shapes only."
+    "Forward and discount of one European chain, as `forwards_by_parity`. Raises `HybridIVError` for unequal shapes only."
     strike, call, put = _arrays(np, strike, call, put)
     weight = np.ones_like(strike) if weights is None else np.asarray(weights, float)
     if strike.ndim != 1 or not strike.shape == call.shape == put.shape == weight.shape:
         raise HybridIVError(f"parity: needs equal one-dimensional shapes, got {strike.shape}, {call.shape}, {put.shape}, {weight.shape}")
-    gap = call - put
-    use = np.isfinite(strike) & np.isfinite(gap) & (weight > 0) & np.isfinite(weight)
-    strike, gap, weight = strike[use], gap[use], weight[use]
-    if np.unique(strike).size < 3:
-        return ParityForward(np.nan, np.nan, ParityReason.TOO_FEW_STRIKES, np.nan, strike.size)
-    level, discount, error = _robust_line(strike, gap, weight)
-    forward = level / discount if discount > 0 else np.nan
-    error = error / discount if discount > 0 else np.nan
-    reason = ParityReason.OK
-    if not discounts[0] <= discount <= discounts[1]:
-        reason = ParityReason.BAD_DISCOUNT
-    elif not 0.5 * strike.min() <= forward <= 2 * strike.max():
-        reason = ParityReason.BAD_FORWARD
-    elif not error <= 0.02 * forward:
-        reason = ParityReason.NOT_LINEAR
-    good = reason == ParityReason.OK
-    return ParityForward(forward if good else np.nan, discount if good else np.nan, reason, error if good else np.nan, strike.size)
-
-# %% ../nbs/10_black.ipynb #1d550a9c
-def _robust_line(strike: np.ndarray, gap: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
-    "Intercept and minus slope of gap on strike, and the standard error of the line near its zero: biweight from a Theil-Sen start."
-    from scipy.stats import theilslopes
-    from statsmodels.robust.norms import TukeyBiweight
-    from statsmodels.robust.robust_linear_model import RLM
-
-    centre = strike.mean()
-    start = theilslopes(gap, strike - centre)
-    residual = gap - start.intercept - start.slope * (strike - centre)
-    scale = np.median(np.abs(residual)) / 0.6745
-    if scale <= 1e-12 * np.abs(gap).max():  # at least half of the points lie on one line: that line is the answer
-        return float(start.intercept - start.slope * centre), float(-start.slope), 0.0
-    design = np.column_stack([np.ones_like(strike), strike - centre]) * weight[:, None]
-    fit = RLM(gap * weight, design, M=TukeyBiweight()).fit(start_params=[start.intercept, start.slope], maxiter=30)
-    middle, slope = fit.params
-    zero = -middle / slope if slope else 0.0
-    at_zero = np.array([1.0, zero])
-    variance = float(at_zero @ fit.cov_params() @ at_zero)
-    return float(middle - slope * centre), float(-slope), float(np.sqrt(max(variance, 0.0)))
+    one = forwards_by_parity(strike[None], call[None], put[None], weight[None], discounts)
+    return ParityForward(float(one.forward[0]), float(one.discount[0]), ParityReason(int(one.reason[0])), float(one.forward_error[0]),
+                         int(one.strikes[0]))  # fmt: skip
 
 # %% ../nbs/10_black.ipynb #dca87aad
 def forward_from_carry(

@@ -869,9 +869,9 @@ class Refit(Forecaster):
             self.latest = seen, deepcopy(self.model).fit(train, valid)
         return self.latest[1]
 
-# %% ../nbs/40_econometric.ipynb #b712d7e4
+# %% ../nbs/40_econometric.ipynb #bf2e8e18
 class Projected(Forecaster):
-    "Any model, its forecasts projected onto the arbitrage-free surfaces; incomplete surfaces stay as they are."
+    "Any model, its forecasts projected onto the arbitrage-free surfaces; cells never quoted stay nan."
 
     def __init__(
         self,

@@ -72,7 +72,7 @@ def part_of(
     "Cut one part out of a panel."
     return panel.isel(date=split.rows(pd.DatetimeIndex(panel["date"].values), part))
 
-# %% ../nbs/14_features.ipynb #2c70465f
+# %% ../nbs/14_features.ipynb #706339e6
 def origin_rows(
     rows: np.ndarray,  # rows of one part, consecutive
     horizons: Sequence[int],  # trading rows ahead
@@ -90,10 +90,12 @@ def check_horizons(
     horizons: Sequence[int],  # trading rows ahead
     longest: int = 260,  # largest horizon allowed
 ) -> None:
-    "Refuse horizons that are empty, repeated, unsorted, not whole or outside 1 to `longest`."
-    whole = all(isinstance(h, int | np.integer) and 1 <= h <= longest for h in horizons)
-    if len(horizons) == 0 or not whole or list(horizons) != sorted(set(horizons)):
-        raise HybridIVError(f"horizons: must be rising whole numbers of trading rows from 1 to {longest}, got {list(horizons)}")
+    "Refuse horizons that are no list, empty, repeated, unsorted, not whole or outside 1 to `longest`."
+    listed = isinstance(horizons, Sequence | pd.Index) or getattr(horizons, "ndim", 0) == 1
+    given = list(horizons) if listed else []
+    whole = all(isinstance(h, int | np.integer) and not isinstance(h, bool) and 1 <= h <= longest for h in given)
+    if not given or not whole or given != sorted(set(given)):
+        raise HybridIVError(f"horizons: must be a list of rising whole numbers of trading rows from 1 to {longest}, got {horizons!r}")
 
 # %% ../nbs/14_features.ipynb #6e814f3f
 def trailing_moments(

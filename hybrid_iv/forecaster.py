@@ -19,7 +19,7 @@ from .surface import SURFACE_AXES, Grid, HybridIVError, panel_hash, validate_pan
 # %% auto #0
 __all__ = ['FORECAST_AXES', 'check_same_panel', 'origin_index', 'Forecaster', 'scramble_after', 'check_forecaster']
 
-# %% ../nbs/30_forecaster.ipynb #7e83cf2f
+# %% ../nbs/30_forecaster.ipynb #8ce3097b
 FORECAST_AXES = ("origin", "horizon", *SURFACE_AXES)  # order of the axes of a forecast
 
 
@@ -41,12 +41,25 @@ def origin_index(
     history: xr.Dataset,  # panel
     origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
 ) -> np.ndarray:  # their row numbers
-    "Rows of the origins. Raises `HybridIVError` for an origin that is no day of the history."
-    days = pd.DatetimeIndex(list(origins))
-    rows = pd.DatetimeIndex(history["date"].values).get_indexer(days)
+    "Rows of the origins. Raises `HybridIVError` for an origin that is no date, or no day of the history."
+    if isinstance(origins, str) or np.ndim(origins) != 1:
+        raise HybridIVError(f"{name}: origins must be a list of days of the history, got {origins!r}")
+    try:
+        days = pd.DatetimeIndex(list(origins))
+        rows = pd.DatetimeIndex(history["date"].values).get_indexer(days)
+    except (TypeError, ValueError) as error:  # of pandas, which may not say which one it could not read
+        strange = [origin for origin in origins if not _is_date(origin)][:3] or list(origins)[:3]
+        raise HybridIVError(f"{name}: origins must be days of the history, not dates: {strange}") from error
     if len(rows) == 0 or (rows < 0).any():
-        raise HybridIVError(f"{name}: origins must be days of the history, not so: {list(days[rows < 0].date)[:3]}")
+        raise HybridIVError(f"{name}: origins must be days of the history, not so: {[str(day.date()) for day in days[rows < 0][:3]]}")
     return rows
+
+# %% ../nbs/30_forecaster.ipynb #3590c4a0
+def _is_date(given: object) -> bool:
+    "Whether pandas reads `given` as a point in time."
+    return bool(pd.notna(pd.to_datetime(pd.Series([given], dtype=object), errors="coerce").iloc[0]))
+
+
 
 def _labelled(values: np.ndarray, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> xr.DataArray:
     "A forecast with its labels, persistence where the model gave none."

@@ -159,7 +159,7 @@ def bates_call(
         out[rows] = density @ setup.put_weights(k) - np.expm1(k)
     return out
 
-# %% ../nbs/11_simulation.ipynb #6977d5a7
+# %% ../nbs/11_simulation.ipynb #8dd0e357
 Range = tuple[float, float]
 
 
@@ -167,31 +167,31 @@ Range = tuple[float, float]
 class ParameterRanges:
     "What the parameters of an asset are drawn from, uniformly; wide ranges give varied markets."
 
-    index_volatility: Range = (0.15, 0.19)  # long-run volatility under the pricing measure without jumps, annual decimal
+    index_volatility: Range = (0.14, 0.17)  # long-run volatility under the pricing measure without jumps, annual decimal
     stock_volatility: Range = (0.20, 0.36)  # the same for stocks
-    fast_share: Range = (0.30, 0.50)  # share of the fast factor in long-run variance
-    fast_speed: Range = (9.0, 20.0)  # mean reversion of the fast factor under the pricing measure, 1/year
-    slow_speed: Range = (0.4, 1.0)  # the same for the slow factor
-    premium_speed: Range = (1.2, 1.6)  # physical over pricing speed (variance risk premium)
-    fast_feller: Range = (0.9, 1.5)  # sigma^2 / (2 kappa theta) of the fast factor: its volatility of variance, below 2
-    slow_feller: Range = (0.9, 1.3)  # the same for the slow factor
-    index_leverage: Range = (-0.95, -0.85)  # correlation of price and variance shocks
+    fast_share: Range = (0.15, 0.30)  # share of the fast factor in long-run variance
+    fast_speed: Range = (8.0, 14.0)  # mean reversion of the fast factor under the pricing measure, 1/year
+    slow_speed: Range = (0.8, 1.8)  # the same for the slow factor
+    premium_speed: Range = (1.05, 1.25)  # physical over pricing speed (variance risk premium)
+    fast_feller: Range = (1.2, 1.7)  # sigma^2 / (2 kappa theta) of the fast factor: its volatility of variance, below 2
+    slow_feller: Range = (1.5, 1.8)  # the same for the slow factor
+    index_leverage: Range = (-0.97, -0.90)  # correlation of price and variance shocks
     stock_leverage: Range = (-0.60, -0.35)  # the same for stocks
-    common_jumps: float = 0.6  # market-wide jumps a year
-    common_jump_mean: Range = (-0.10, -0.07)  # mean log-price jump under the pricing measure
+    common_jumps: float = 0.5  # market-wide jumps a year
+    common_jump_mean: Range = (-0.14, -0.11)  # mean log-price jump under the pricing measure
     jump_premium: float = 0.5  # physical over pricing mean of common jumps
     jump_sd: Range = (0.055, 0.075)  # standard deviation of log-price jumps
     own_jumps: Range = (0.3, 0.8)  # jumps a year of a stock's own
     jump_lift: Range = (0.2, 0.6)  # mean jump of the fast variance over its long-run level
     stock_common: Range = (0.45, 0.75)  # loading of stocks on common shocks
     stock_sector: Range = (0.2, 0.4)  # loading of stocks on sector shocks
-    spillover: Range = (0.1, 0.4)  # pull of the first index's fast variance on a stock's
-    level_sd: Range = (0.10, 0.25)  # yearly standard deviation of the log of the slow long-run level
+    spillover: Range = (0.05, 0.25)  # pull of the first index's fast variance on a stock's
+    level_sd: Range = (0.30, 0.50)  # yearly standard deviation of the log of the slow long-run level
     level_speed: float = 0.35  # mean reversion of that level, 1/year
-    earnings_sd: Range = (0.02, 0.07)  # standard deviation of the earnings jump
-    index_noise: Range = (0.007, 0.010)  # quote noise of indices: standard deviation of the level of log iv
-    noise: Range = (0.009, 0.017)  # the same for liquid stocks
-    illiquid_noise: Range = (0.025, 0.045)  # the same for illiquid stocks
+    earnings_sd: Range = (0.02, 0.055)  # standard deviation of the earnings jump
+    index_noise: Range = (0.008, 0.011)  # quote noise of indices, log iv: scale of its factors
+    noise: Range = (0.008, 0.012)  # the same for liquid stocks
+    illiquid_noise: Range = (0.020, 0.035)  # the same for illiquid stocks
 
 # %% ../nbs/11_simulation.ipynb #d82a0466
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +225,7 @@ class MarketConfig(ParameterRanges):
         "Names: INDEX1, ..., STOCK01, ..."
         return tuple(f"INDEX{i + 1}" for i in range(self.indices)) + tuple(f"STOCK{i + 1:02d}" for i in range(self.stocks))
 
-# %% ../nbs/11_simulation.ipynb #c4649377
+# %% ../nbs/11_simulation.ipynb #bbd355a1
 @dataclass(frozen=True)
 class MarketLaw:
     "Parameters of all assets: the pricing law and what the physical law adds; arrays over (asset,) or (asset, 2)."
@@ -241,7 +241,7 @@ class MarketLaw:
     dividend_yield: np.ndarray  # (asset,) continuous, annual decimal
     spot: np.ndarray  # (asset,) price at the start
     liquidity: np.ndarray  # (asset,) 1 for an index down to 0.1 for an illiquid name
-    noise: np.ndarray  # (asset,) standard deviation of the level of quote noise, log iv
+    noise: np.ndarray  # (asset,) scale of quote noise, log iv
 
     def of(
         self,
@@ -440,9 +440,9 @@ def _simulate_states(
         out["variance"][t], out["level"][t] = variance, level
     return out
 
-# %% ../nbs/11_simulation.ipynb #bec9e01b
-_MEMORY = np.array([0.7, 0.6, 0.6, 0.6])  # daily autocorrelation of the quote noise: level, term, slope, curvature
-_NOISE_SIZE = np.array([1.0, 0.6, 0.6, 0.4])  # their standard deviations over that of the level
+# %% ../nbs/11_simulation.ipynb #f0a32999
+_MEMORY = np.array([0.7, 0.9, 0.9, 0.9])  # daily autocorrelation of the quote noise: level, term, slope, curvature
+_NOISE_SIZE = np.array([1.2, 2.0, 1.6, 0.8])  # their standard deviations over the asset's scale of noise
 
 
 def simulate_market(
@@ -476,8 +476,8 @@ def _autoregression(shocks: np.ndarray, memory: np.ndarray | float) -> np.ndarra
         out[t] = memory * out[t - 1] + shocks[t]
     return np.asarray(out)
 
-# %% ../nbs/11_simulation.ipynb #646c19c8
-_NODES = (10, 6, 4)  # Chebyshev nodes for fast variance, slow variance and level
+# %% ../nbs/11_simulation.ipynb #15ae925f
+_NODES = (10, 10, 3)  # Chebyshev nodes for fast variance, slow variance and level
 
 
 @dataclass(frozen=True)
@@ -622,9 +622,9 @@ def true_panel(
     iv = true_surfaces(market, grid, exact)
     return _panel(market, grid, iv, np.isfinite(iv), model_vix(market))
 
-# %% ../nbs/11_simulation.ipynb #8d6fa0ca
+# %% ../nbs/11_simulation.ipynb #5b01ca94
 _CELL_MEMORY = 0.4  # daily autocorrelation of the noise of single cells
-_CELL_SHARE = 0.35  # standard deviation of that noise over the noise of the level
+_CELL_SHARE = 0.5  # standard deviation of that noise over the asset's scale of noise
 
 
 def _noise_weights(k: np.ndarray, tau: np.ndarray) -> np.ndarray:
@@ -996,7 +996,7 @@ def vix_from_quotes(
         out[pd.Timestamp(date)] = 100 * np.sqrt(total / 30) if known and total > 0 else np.nan
     return pd.Series(out, name="vix", dtype=float)
 
-# %% ../nbs/11_simulation.ipynb #46a0d443
+# %% ../nbs/11_simulation.ipynb #04399c5c
 def stylised_facts(
     iv: np.ndarray,  # (date, maturity, moneyness) of one asset, annual decimal, on `grid`
     log_return: np.ndarray,  # (date - 1,) daily log returns
@@ -1008,12 +1008,15 @@ def stylised_facts(
     change, slope = np.diff(atm), 100 * (iv[:, -1, at[1.0]] - atm)
     skew = 100 * (iv[..., at[0.9]] - iv[..., at[1.1]]).mean(0)
     moves = np.diff(np.log(np.maximum(iv, 0.02)).reshape(len(iv), -1), axis=0)
+    log_atm = np.log(np.maximum(atm, 0.02))
     share = np.linalg.eigvalsh(np.cov(moves.T))[::-1]
     share = share / share.sum()
     return {
         "atm 30 days, mean": 100 * float(atm.mean()),
         "correlation of its change with the return": float(np.corrcoef(change, log_return)[0, 1]),
         "autocorrelation of its change": float(np.corrcoef(change[1:], change[:-1])[0, 1]),
+        "variance of its log over 30 days / 30 times one": float(
+            np.mean((log_atm[30:] - log_atm[:-30]) ** 2) / np.mean(np.diff(log_atm) ** 2) / 30),
         "skew 90-110 %, 30 days": float(skew[0]), "skew 90-110 %, 1 year": float(skew[-1]),
         "1 year - 30 days, calm": float(slope[atm < np.median(atm)].mean()),
         "1 year - 30 days, stress": float(slope[atm > np.quantile(atm, 0.95)].mean()),

@@ -180,7 +180,7 @@ def surface_batches(
         surface, features, known, centre, spread = (torch.from_numpy(array.astype(np.float32)) for array in arrays)
         yield SurfaceBatch(surface, features, known, centre, spread, torch.from_numpy(at[1]))
 
-# %% ../nbs/31_vae.ipynb #17eb2927
+# %% ../nbs/31_vae.ipynb #ddf2bb00
 @dataclass(frozen=True)
 class TrainingConfig:
     "How a network is trained."
@@ -191,6 +191,7 @@ class TrainingConfig:
     patience: int = 10  # epochs without a better validation loss before stopping
     gradient_norm: float = 1.0  # gradients are clipped to this norm
     batches_per_step: int = 1  # batches whose gradients are averaged in one step; devices share them
+    annealed: bool = False  # bring the learning rate down along a cosine to the last epoch; else halve it when validation stalls
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.patience < 1 or self.batches_per_step < 1:
@@ -219,7 +220,7 @@ def _moved(batch: Any, device: torch.device) -> Any:
         return replace(batch, **{entry.name: _moved(getattr(batch, entry.name), device) for entry in fields(batch)})
     return batch.to(device) if isinstance(batch, Tensor) else batch
 
-# %% ../nbs/31_vae.ipynb #f3eeb803
+# %% ../nbs/31_vae.ipynb #e64b0bc7
 @dataclass(frozen=True)
 class _Stream:
     "Numbered batches made while they are used, so that an epoch never lies in memory whole."
@@ -250,8 +251,12 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _optimizer(network: nn.Module, config: TrainingConfig) -> dict[str, Any]:
-    "Adam, and a learning rate that is halved when the validation loss stalls."
-    adam = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    "Adam, and a learning rate that is halved when the validation loss stalls, or follows a cosine to 1 % of itself."
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    adam = torch.optim.AdamW(weights, config.learning_rate, weight_decay=config.weight_decay)
+    if config.annealed:
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, config.epochs, 0.01 * config.learning_rate)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": cosine}}
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(adam, factor=0.5, patience=max(1, config.patience // 3))
     return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "monitor": "valid"}}
 
