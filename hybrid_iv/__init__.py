@@ -36,6 +36,8 @@ _MODULE_OF = {
     "check_forecaster": "forecaster",
     "Hybrid": "hybrid",
     "HybridConfig": "hybrid",
+    "PretrainedHybrid": "pretraining",
+    "load_pretrained": "pretraining",
     "SurfaceModel": "forecasting",
     "contract_price": "forecasting",
     "load_model": "forecasting",
@@ -90,6 +92,10 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers, which cannot
         plot_smiles as plot_smiles,
         plot_surface as plot_surface,
         plot_term_structure as plot_term_structure,
+    )
+    from hybrid_iv.pretraining import (
+        PretrainedHybrid as PretrainedHybrid,
+        load_pretrained as load_pretrained,
     )
     from hybrid_iv.projection import (
         project as project,

@@ -71,7 +71,8 @@ def test_wheel_installs_and_imports(kind: str, built: dict[str, Path], tmp_path:
     subprocess.run(install, check=True, capture_output=True)
     code = (
         "import hybrid_iv, pathlib, sys; here = pathlib.Path(hybrid_iv.__file__).parent; "
-        "assert (here / 'py.typed').exists(); hybrid_iv.toy_panel(dates=5); print(here, hybrid_iv.__version__)"
+        "assert (here / 'py.typed').exists(); "
+        "assert (here / 'pretrained' / 'hybrid.safetensors').exists(); hybrid_iv.toy_panel(dates=5); print(here, hybrid_iv.__version__)"
     )
     assert python(code, tmp_path, str(target)) == f"{target / 'hybrid_iv'} {settings(ROOT)['version']}"
 
