@@ -135,9 +135,10 @@ class HybridNetwork(nn.Module):
         moves, weights = self.dynamics(latents, batch.features.flatten(0, 1), horizons)
         moves = moves.unflatten(0, own.shape[:2]).transpose(1, 2)  # (origin, horizon, asset, latent)
         today = own[:, None, :, -1]
-        moved = self.vae.decode(today + moves)
+        moments = batch.mean[:, None], batch.deviation[:, None]
+        moved = self.vae.decode_at(today + moves, *moments)
         if self.config.anchored:
-            log_iv = batch.log_iv[:, None] + batch.deviation[:, None] * (moved - self.vae.decode(today))
+            log_iv = batch.log_iv[:, None] + batch.deviation[:, None] * (moved - self.vae.decode_at(today, *moments))
         else:
             log_iv = batch.mean[:, None] + batch.deviation[:, None] * moved
         return log_iv, weights.unflatten(0, own.shape[:2])
@@ -475,7 +476,7 @@ class _Gated(Forecaster):
     network: HybridNetwork  # set by `fit`
     encoder: HeadEncoder | None
     gate: np.ndarray
-    gate_rows: int
+    gate_rows: int | None
     way: FreeBy
     ways: pd.DataFrame
     records: dict[str, pd.DataFrame]
@@ -486,21 +487,21 @@ class _Gated(Forecaster):
 
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
         both = xr.concat([train, valid], "date", data_vars="minimal", coords="minimal", compat="override", join="exact")
-        data, observed, cut = standardise(both), both["observed"].values, train.sizes["date"]
-        rows = np.arange(both.sizes["date"])
-        if self.gate_rows:
-            if self.network.vae.grid != self.grid:
-                raise HybridIVError(f"{self.name}: the network was trained on {self.network.vae.grid}, got {self.grid}")
-            self._settle(data, observed, rows[self.config.window - 1 :][-self.gate_rows :])
-        else:
+        data, observed, cut, rows = standardise(both), both["observed"].values, train.sizes["date"], np.arange(both.sizes["date"])
+        if self.gate_rows == 0:
             self._train(data, observed, rows[:cut], rows[cut:])
             self._settle(data, observed, rows[cut:])
+        elif self.network.vae.grid != self.grid:
+            raise HybridIVError(f"{self.name}: the network was trained on {self.network.vae.grid}, got {self.grid}")
+        elif self.gate_rows is not None:
+            self._settle(data, observed, rows[self.config.window - 1 :][-self.gate_rows :])
 
     def _train(self, data: Standardised, observed: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray) -> None:
         config, job = self.config, self.job
         _check_long_enough(self.name, data, train_rows, valid_rows)
         vae, self.records["vae"] = train_vae(
-            data, self.grid, train_rows, valid_rows, config.vae, config.vae_training, config.seed, job.at("vae"), job.devices)
+            data, self.grid, train_rows, valid_rows, config.vae, config.vae_training, config.seed, job.at("vae"), job.devices,
+            MixtureHead(self.grid) if config.vae.by_construction else None)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             self.network = HybridNetwork(vae, config)
@@ -550,7 +551,7 @@ class Hybrid(_Settled):
     def __init__(
         self,
         config: HybridConfig = HybridConfig(),  # everything that defines it
-        name: str = "hybrid",  # how it is called in tables
+        name: str = "hybrid-panel",  # how it is called in tables
         checkpoint: str | Path | None = None,  # folder from which a training that was killed goes on
         devices: DeviceConfig = DeviceConfig(),  # where it is trained
     ) -> None:
@@ -566,9 +567,9 @@ class Hybrid(_Settled):
         cls,
         network: HybridNetwork,  # trained elsewhere; holds no weights of any asset's own
         encoder: HeadEncoder | None = None,  # of the by-construction head, if it has one
-        name: str = "hybrid",  # how it is called in tables
-        gate_rows: int = 250,  # last rows of training and validation on which the gate is learned
-    ) -> Hybrid:  # its `fit` learns the gate and nothing else
+        name: str = "hybrid-panel",  # how it is called in tables
+        gate_rows: int | None = 250,  # last rows of training and validation on which the gate is learned; None: it stays open
+    ) -> Hybrid:  # its `fit` learns the gate at most
         "A hybrid whose network is kept as it is: `fit` it to a panel of any assets on the same grid."
         hybrid = cls(network.config, name)
         hybrid.network, hybrid.encoder, hybrid.gate_rows = network, encoder, gate_rows
@@ -578,12 +579,13 @@ class Hybrid(_Settled):
         self,
         train: xr.Dataset,  # panel of any assets on the same grid
         valid: xr.Dataset,  # panel of the days after it
-        gate_rows: int = 250,  # last rows of both on which the gate is learned; the network should have seen none of them
+        gate_rows: int | None = 250,  # last rows of both on which the gate is learned, not seen by the network; None keeps the gate
     ) -> Hybrid:  # for the new panel; `self` stays as it is
         "Put the network to work on other assets without training it. Raises `HybridIVError` before `fit` or on another grid."
         if not hasattr(self, "network"):
             raise HybridIVError(f"{self.name}: call fit before transfer")
         hybrid = Hybrid.from_network(self.network, self.encoder, self.name, gate_rows)
+        hybrid.gate, hybrid.way = self.gate, self.way
         hybrid.fit(train, valid)
         return hybrid
 
@@ -644,7 +646,8 @@ def draw_forecasts(
             mean, log_variance = batch.moments(network.vae)
             noise = torch.randn(mean.shape, generator=generator)
             steps = (network(batch, ahead, noise=noise)[0] - batch.log_iv[:, None]).double().numpy()
-            drawn = network.vae.decode((mean + noise * torch.exp(0.5 * log_variance))[:, :, -1]) - network.vae.decode(mean[:, :, -1])
+            ends, moments = (mean + noise * torch.exp(0.5 * log_variance))[:, :, -1], (batch.mean, batch.deviation)
+            drawn = network.vae.decode_at(ends, *moments) - network.vae.decode_at(mean[:, :, -1], *moments)
         blur = (batch.deviation * drawn).double().numpy() * hybrid.config.anchored  # else the steps hold it
         today = np.where(absent, np.nan, data.log_iv[rows] + blur)
         plain = np.exp(today[:, None] + gate[:, None, None, None] * steps)
@@ -727,7 +730,8 @@ class PaperNetwork(nn.Module):
         came = None if truth is None else truth.flatten(2)
         moved, weights = feed_back(self.lstm, own.transpose(1, 2).flatten(2), days, came, forced)
         latents = moved.unflatten(-1, (self.assets, -1))
-        return latents, batch.mean[:, None] + batch.deviation[:, None] * self.vae.decode(latents), weights
+        mean, deviation = batch.mean[:, None], batch.deviation[:, None]
+        return latents, mean + deviation * self.vae.decode_at(latents, mean, deviation), weights
 
 # %% ../nbs/34_hybrid.ipynb #827911d0
 @dataclass(frozen=True)
@@ -814,7 +818,8 @@ class PaperHybrid(Forecaster):
         data, config, job = standardise(both), self.config, self.job
         rows, cut = np.arange(both.sizes["date"]), train.sizes["date"]
         vae, self.records["vae"] = train_vae(
-            data, self.grid, rows[:cut], rows[cut:], config.vae, config.vae_training, config.seed, job.at("vae"), job.devices)
+            data, self.grid, rows[:cut], rows[cut:], config.vae, config.vae_training, config.seed, job.at("vae"), job.devices,
+            MixtureHead(self.grid) if config.vae.by_construction else None)
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             self.network = PaperNetwork(vae, len(self.assets), config)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -25,8 +26,8 @@ from .features import FEATURE_NAMES, Standardised
 from .surface import Grid, HybridIVError, quiet, replace_atomically
 
 # %% auto #0
-__all__ = ['VAEConfig', 'AssetLinear', 'SurfaceVAE', 'SurfaceBatch', 'vae_loss', 'surface_batches', 'TrainingConfig',
-           'DeviceConfig', 'train_network', 'train_vae']
+__all__ = ['VAEConfig', 'AssetLinear', 'SurfaceVAE', 'FreeVAE', 'new_vae', 'SurfaceBatch', 'vae_loss', 'surface_batches',
+           'TrainingConfig', 'DeviceConfig', 'train_network', 'train_vae']
 
 # %% ../nbs/31_vae.ipynb #f44f806f
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class VAEConfig:
     own_layers: bool = False  # a first layer for each asset (section 3.5) instead of one for all
     variational: bool = True  # False: a plain autoencoder, without draws and without the Kullback-Leibler term
     penalty: Definition = "exact"  # reading of the no-arbitrage conditions, `exact` or `paper`
+    by_construction: bool = False  # decode through a head that admits no arbitrage, given to `SurfaceVAE`; penalties then rest
 
 
 def _stack(sizes: list[int]) -> nn.Sequential:
@@ -84,8 +86,8 @@ def _encoder(config: VAEConfig, assets: int, inputs: int) -> tuple[AssetLinear |
     return own, _stack([*config.hidden] if config.own_layers else [inputs, *config.hidden])
 
 # %% ../nbs/31_vae.ipynb #f652b290
-class SurfaceVAE(nn.Module):
-    "Fully connected variational autoencoder of standardised surfaces (sections 3.2 and 3.5)."
+class _Encoding(nn.Module):
+    "The networks of the autoencoder, and the way in."
 
     def __init__(
         self,
@@ -111,6 +113,10 @@ class SurfaceVAE(nn.Module):
         mean, log_variance = self.to_moments(self.encoder(values)).chunk(2, -1)
         return mean, log_variance.clamp(-self.config.log_variance_bound, self.config.log_variance_bound)
 
+# %% ../nbs/31_vae.ipynb #72ac51fc
+class SurfaceVAE(_Encoding):
+    "Fully connected variational autoencoder of standardised surfaces (sections 3.2 and 3.5)."
+
     def decode(
         self,
         latent: Tensor,  # (..., latent)
@@ -118,16 +124,87 @@ class SurfaceVAE(nn.Module):
         "Surface of a latent vector."
         return self.decoder(latent).unflatten(-1, self.grid.shape)
 
+    def decode_at(
+        self,
+        latent: Tensor,  # (..., latent)
+        mean: Tensor,  # (..., maturity, moneyness) trailing mean of log iv, broadcast
+        deviation: Tensor,  # the same shape, trailing deviation of log iv
+    ) -> Tensor:  # (..., maturity, moneyness) standardised log iv
+        "Surface of a latent vector, given the moments by which it is standardised; the plain decoder needs none."
+        return self.decode(latent)
+
+    def draw(
+        self,
+        surface: Tensor,  # (..., maturity, moneyness) standardised log iv
+        features: Tensor,  # (..., feature) standardised features
+        asset: Tensor | None = None,  # number of the asset, as in `encode`
+    ) -> tuple[Tensor, Tensor, Tensor]:  # latent, its mean, its log-variance
+        "Encode, and draw by the reparameterisation trick in training; the mean otherwise."
+        mean, log_variance = self.encode(surface, features, asset)
+        noise = torch.randn_like(mean) if self.training and self.config.variational else torch.zeros_like(mean)
+        return mean + noise * torch.exp(0.5 * log_variance), mean, log_variance
+
     def forward(
         self,
         surface: Tensor,  # (..., maturity, moneyness) standardised log iv
         features: Tensor,  # (..., feature) standardised features
         asset: Tensor | None = None,  # number of the asset, as in `encode`
     ) -> tuple[Tensor, Tensor, Tensor]:  # decoded surface, latent mean, latent log-variance
-        "Encode, draw by the reparameterisation trick in training (the mean otherwise), decode."
-        mean, log_variance = self.encode(surface, features, asset)
-        noise = torch.randn_like(mean) if self.training and self.config.variational else torch.zeros_like(mean)
-        return self.decode(mean + noise * torch.exp(0.5 * log_variance)), mean, log_variance
+        "Draw and decode."
+        latent, mean, log_variance = self.draw(surface, features, asset)
+        return self.decode(latent), mean, log_variance
+
+# %% ../nbs/31_vae.ipynb #e8909822
+class FreeVAE(SurfaceVAE):
+    "Autoencoder whose decoded surfaces admit no arbitrage by construction, on the grid and off it."
+
+    def __init__(
+        self,
+        grid: Grid,  # nodes of the surfaces
+        config: VAEConfig,  # sizes and weights
+        head: Any,  # module from raw numbers (..., head.size) to iv (..., maturity, moneyness) without arbitrage
+        assets: int = 0,  # how many assets have a first layer of their own; needed with `own_layers`
+    ) -> None:
+        super().__init__(grid, config, assets)
+        self.head, cells = head, grid.shape[0] * grid.shape[1]
+        self.decoder = nn.Sequential(_stack([config.latent + cells, *config.hidden[::-1]]), nn.Linear(config.hidden[0], head.size))
+
+    def raw(
+        self,
+        latent: Tensor,  # (..., latent)
+        mean: Tensor,  # (..., maturity, moneyness) trailing mean of log iv, broadcast
+    ) -> Tensor:  # (..., size) raw numbers of the head
+        "What the head turns into a surface."
+        level = (mean - math.log(0.2)).flatten(-2)
+        return self.decoder(torch.cat([latent, level.expand(*latent.shape[:-1], level.shape[-1])], -1))
+
+    def decode(
+        self,
+        latent: Tensor,  # (..., latent)
+    ) -> Tensor:  # nothing
+        "Raises `HybridIVError`: there is no surface without its moments."
+        raise HybridIVError("VAE: by construction a surface is decoded around its trailing moments; call decode_at")
+
+    def decode_at(
+        self,
+        latent: Tensor,  # (..., latent)
+        mean: Tensor,  # (..., maturity, moneyness) trailing mean of log iv, broadcast
+        deviation: Tensor,  # the same shape, trailing deviation of log iv
+    ) -> Tensor:  # (..., maturity, moneyness) standardised log iv
+        "Surface of a latent vector, standardised by the moments."
+        return (self.head(self.raw(latent, mean)).log() - mean) / deviation.clamp(min=1e-3)
+
+# %% ../nbs/31_vae.ipynb #6ac22e3c
+def new_vae(
+    grid: Grid,  # nodes of the surfaces
+    config: VAEConfig = VAEConfig(),  # sizes and weights
+    assets: int = 0,  # how many assets have a first layer of their own; needed with `own_layers`
+    head: Any = None,  # as in `FreeVAE`; needed with `by_construction`
+) -> SurfaceVAE:  # untrained
+    "The autoencoder that a configuration asks for. Raises `HybridIVError` if it asks for a head and gets none, or the reverse."
+    if config.by_construction != (head is not None):
+        raise HybridIVError(f"VAE: by_construction is {config.by_construction}, but a head is {'missing' if head is None else 'given'}")
+    return SurfaceVAE(grid, config, assets) if head is None else FreeVAE(grid, config, head, assets)
 
 # %% ../nbs/31_vae.ipynb #60900652
 @dataclass(frozen=True)
@@ -149,13 +226,17 @@ def vae_loss(
 ) -> dict[str, Tensor]:  # `loss` and its parts: `error` (mean squared), `kl`, `calendar`, `butterfly`
     "Reconstruction, Kullback-Leibler and no-arbitrage terms (sections 3.2 and 3.4)."
     config = network.config
-    decoded, mean, log_variance = network(batch.surface, batch.features, batch.asset)
+    if isinstance(network, FreeVAE):
+        latent, mean, log_variance = network.draw(batch.surface, batch.features, batch.asset)
+        decoded = network.decode_at(latent, batch.mean, batch.deviation)
+    else:
+        decoded, mean, log_variance = network(batch.surface, batch.features, batch.asset)
     error = ((decoded - batch.surface) ** 2 * batch.known).sum() / batch.known.sum().clamp(min=1)
     kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
     weight = config.kl_weight if kl_weight is None else kl_weight
     loss = error + (weight if config.variational else 0.0) * kl
     parts = {"error": error, "kl": kl}
-    if config.calendar_weight or config.butterfly_weight:
+    if not config.by_construction and (config.calendar_weight or config.butterfly_weight):
         iv = torch.exp(decoded * batch.deviation + batch.mean)
         calendar, butterfly = (penalty.mean() for penalty in arbitrage_penalty(iv, network.grid, config.penalty))
         loss = loss + config.calendar_weight * calendar + config.butterfly_weight * butterfly
@@ -260,6 +341,14 @@ def _optimizer(network: nn.Module, config: TrainingConfig) -> dict[str, Any]:
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(adam, factor=0.5, patience=max(1, config.patience // 3))
     return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "monitor": "valid"}}
 
+# %% ../nbs/31_vae.ipynb #34e4d6d4
+def _seed_device(seed: int, device: torch.device) -> None:
+    "Seed the generator that a device draws from; `torch.manual_seed` formats a stack trace for each kind of device, a millisecond."
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
 
 def _step_seed(seed: int, epoch: int, number: int) -> int:
     "Seed of the dropout and of the latent draws of one batch."
@@ -292,7 +381,7 @@ class _Loop(lightning.LightningModule):
         return _moved(batch, device)
 
     def training_step(self, numbered: tuple[int, Any], index: int) -> Tensor:
-        torch.manual_seed(_step_seed(self._seed, self.epoch, numbered[0]))
+        _seed_device(_step_seed(self._seed, self.epoch, numbered[0]), self.device)
         return self._note("train", self._loss(numbered[1], self.epoch))
 
     def validation_step(self, numbered: tuple[int, Any], index: int) -> None:
@@ -428,11 +517,12 @@ def train_vae(
     seed: int = 0,  # of weights, batches and draws
     checkpoint: Path | None = None,  # folder from which a run that was killed goes on
     devices: DeviceConfig = DeviceConfig(),  # where it runs
+    head: Any = None,  # of a decoder that is free of arbitrage by construction, as in `FreeVAE`
 ) -> tuple[SurfaceVAE, pd.DataFrame]:  # the trained autoencoder and its training record
     "Train the shared autoencoder on the surfaces of all assets (sections 3.2 and 3.5)."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = SurfaceVAE(grid, config, data.log_iv.shape[1] if config.own_layers else 0)
+        network = new_vae(grid, config, data.log_iv.shape[1] if config.own_layers else 0, head)
 
     def loss(batch: SurfaceBatch, epoch: int) -> dict[str, Tensor]:
         warm = min(1.0, (epoch + 1) / max(1, config.warmup_epochs))
