@@ -9,22 +9,27 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from scipy import stats
 
-from .evaluation import BREAKDOWN_HORIZONS, stressed_days
+from .evaluation import BREAKDOWN_HORIZONS, error_by_liquidity, stressed_days
 from .features import Split, check_horizons, last_known
 from .forecaster import FORECAST_AXES, origin_index
+from .pretraining import GridHistory, PretrainedHybrid, step_edges
 from .significance import cosine_count, diebold_mariano
-from .surface import HybridIVError, validate_panel
+from .surface import HybridIVError, progress, validate_panel
 
 # %% auto #0
-__all__ = ['attention_entropy', 'recent_weight', 'mean_by_lag', 'stressed_origins', 'Contrast', 'calm_against_stress',
-           'attention_synchrony', 'group_means', 'mean_correlation', 'synchrony_by_day', 'attention_table',
-           'CrossAttention', 'cross_attention', 'co_movement', 'co_movement_table', 'accuracy_by_liquidity']
+__all__ = ['ATTENTION_COLUMNS', 'CO_MOVEMENT_COLUMNS', 'LIQUIDITY_COLUMNS', 'attention_entropy', 'recent_weight', 'mean_by_lag',
+           'stressed_origins', 'Contrast', 'calm_against_stress', 'attention_synchrony', 'group_means',
+           'mean_correlation', 'synchrony_by_day', 'attention_table', 'attention_by_regime', 'pretrained_attention',
+           'CrossAttention', 'cross_attention', 'co_movement', 'co_movement_table', 'accuracy_by_liquidity',
+           'liquidity_table']
 
 # %% ../nbs/52_attention_analysis.ipynb #dcdbde21
 def attention_entropy(
@@ -51,14 +56,18 @@ def _checked(weights: xr.DataArray, axis: str) -> xr.DataArray:
 
 # %% ../nbs/52_attention_analysis.ipynb #7bab4742
 def recent_weight(
-    weights: xr.DataArray,  # (..., lag) weights that sum to one, lag 0 is the origin
+    weights: xr.DataArray,  # (..., lag) weights that sum to one, lag 0 is the origin; coordinate `days` where steps are longer than a row
     rows: int = 5,  # trading rows that count as recent, the origin included
 ) -> xr.DataArray:  # (...) share of the weight, between 0 and 1
-    "Weight on the most recent rows; equal weights give `rows` over the length of the window."
+    "Weight on the most recent rows; equal weights give `rows` over the length of the window. A step counts by the share of its days."
     checked = _checked(weights, "lag")
-    if not 1 <= rows <= checked.sizes["lag"]:
-        raise HybridIVError(f"attention: recent rows must be 1 to {checked.sizes['lag']}, got {rows}")
-    return checked.where(checked["lag"] < rows, 0.0).sum("lag", skipna=False).where(checked.notnull().all("lag")).rename("recent_weight")
+    days = checked["days"] if "days" in checked.coords else xr.ones_like(checked["lag"])
+    last = int(days.sum())
+    if not 1 <= rows <= last:
+        raise HybridIVError(f"attention: recent rows must be 1 to {last}, got {rows}")
+    first = checked["lag"] - (days - 1) / 2  # newest day of each step
+    inside = ((rows - first) / days).clip(0, 1)
+    return (checked * inside).sum("lag", skipna=False).rename("recent_weight").reset_coords(drop=True)
 
 
 def mean_by_lag(
@@ -121,21 +130,27 @@ def calm_against_stress(
     known = np.isfinite(series)
     series, mask = series[known], mask[known]
     calm, stress = (float(series[part].mean()) if part.any() else math.nan for part in (~mask, mask))
-    half = _half_width(series, mask, calm, stress, memory, level) if mask.any() and not mask.all() else math.nan
+    half = math.nan
+    if mask.any() and not mask.all():
+        residual = _residual(series, mask, stress) - _residual(series, ~mask, calm)
+        half = _half_width(residual, max(abs(calm), abs(stress)), memory, level)
     difference = stress - calm
     return Contrast(calm, stress, difference, difference - half, difference + half, int((~mask).sum()), int(mask.sum()))
 
+# %% ../nbs/52_attention_analysis.ipynb #66d0e9b3
+def _residual(series: np.ndarray, part: np.ndarray, mean: float) -> np.ndarray:
+    "What each origin adds to the error of the mean over a part of the origins, scaled so that its own mean is that error."
+    return np.where(part, series - mean, 0.0) / part.mean()
 
-def _half_width(series: np.ndarray, mask: np.ndarray, calm: float, stress: float, memory: int, level: float) -> float:
-    "Half of the interval of the difference of two means."
-    count = cosine_count(len(series), memory)
-    if count < 1 or len(series) < 4:
+
+def _half_width(residual: np.ndarray, size: float, memory: int, level: float) -> float:
+    "Half of the interval of what `residual` is the error of; `size` says what counts as no variation."
+    count, scale = cosine_count(len(residual), memory), float(residual.std())
+    if count < 1 or len(residual) < 4:
         return math.nan
-    residual = np.where(mask, (series - stress) / mask.mean(), -(series - calm) / (1 - mask.mean()))
-    scale = float(residual.std())
-    if scale <= 1e-9 * max(abs(calm), abs(stress), 1e-12):
+    if scale <= 1e-9 * max(size, 1e-12):
         return 0.0  # no variation within either regime
-    one = diebold_mariano(1 + residual / scale, np.zeros(len(series)), memory)  # mean 1, so that 1 / statistic is its error
+    one = diebold_mariano(1 + residual / scale, np.zeros(len(residual)), memory)  # mean 1, so that 1 / statistic is its error
     return float(stats.t.ppf(0.5 + level / 2, count) * scale / one.statistic)
 
 # %% ../nbs/52_attention_analysis.ipynb #d8230a4f
@@ -202,35 +217,105 @@ def _pairs(matrix: xr.DataArray) -> np.ndarray:
 def synchrony_by_day(
     weights: xr.DataArray,  # (origin, asset, lag) weights that sum to one
     assets: Sequence[Hashable] | None = None,  # among which assets, default: all
-) -> xr.DataArray:  # (origin,) between -1 and 1; nan where fewer than two assets have deviations
+    others: Sequence[Hashable] | None = None,  # pairs of one of `assets` with one of these; default: pairs among `assets`
+) -> xr.DataArray:  # (origin,) between -1 and 1; nan where no pair has deviations
     "Mean correlation, over pairs of assets, of the deviations at each origin."
-    deviations = _deviations(weights if assets is None else weights.sel(asset=list(assets)))
+    members = list(weights["asset"].values if assets is None else assets)
+    unit, moving = _unit_deviations(weights.sel(asset=members))
+    total, count = unit.sum(1), moving.sum(1)
+    if others is None:
+        sums, pairs = (total**2).sum(-1) - count, count * (count - 1)
+    else:
+        across, there = _unit_deviations(weights.sel(asset=list(others)))
+        sums, pairs = (total * across.sum(1)).sum(-1), count * there.sum(1)
+    mean = np.divide(sums, pairs, out=np.full(sums.shape, np.nan), where=pairs > 0)
+    return xr.DataArray(mean, {"origin": weights["origin"]}, ("origin",), name="synchrony")
+
+
+def _unit_deviations(weights: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    "Deviations of each origin as unit vectors (origin, asset, lag), zero where there are none, and where there are (origin, asset)."
+    deviations = _deviations(weights)
     centred = (deviations - deviations.mean("lag")).values
     norm = np.sqrt((centred**2).mean(-1))
     moving = np.isfinite(norm) & (norm > _STILL)
     unit = np.where(moving[..., None], centred, 0.0) / np.where(moving, norm, 1.0)[..., None] / math.sqrt(centred.shape[-1])
-    count = moving.sum(1)
-    total = (unit.sum(1) ** 2).sum(-1)
-    mean = np.divide(total - count, count * (count - 1), out=np.full(count.shape, np.nan), where=count > 1)
-    return xr.DataArray(mean, {"origin": deviations["origin"]}, ("origin",), name="synchrony")
+    return unit, moving
 
 # %% ../nbs/52_attention_analysis.ipynb #6112a96f
+def _measures(weights: xr.DataArray, groups: Mapping[str, str] | None, recent: int) -> dict[str, xr.DataArray]:
+    "Series by origin: entropy, recent weight, synchrony of all, within each group and between any two."
+    series = {"entropy": attention_entropy(weights), f"weight on last {recent} rows": recent_weight(weights, recent)}
+    series["synchrony"] = synchrony_by_day(weights)
+    members: dict[str, list[str]] = {}
+    for asset, group in (groups or {}).items():
+        members.setdefault(group, []).append(asset)
+    names = sorted(members)
+    series |= {f"synchrony: {name}": synchrony_by_day(weights, members[name]) for name in names if len(members[name]) > 1}
+    for i, one in enumerate(names):
+        series |= {f"synchrony: {one} and {two}": synchrony_by_day(weights, members[one], members[two]) for two in names[i + 1 :]}
+    return series
+
+
 def attention_table(
     weights: xr.DataArray,  # (origin, asset, lag) weights of test origins
     stressed: np.ndarray,  # (origin,) true under stress, from `stressed_origins`
-    groups: Mapping[str, str] | None = None,  # asset to group; adds the synchrony within each group
+    groups: Mapping[str, str] | None = None,  # asset to group; adds the synchrony within each group and between groups
     recent: int = 5,  # trading rows that count as recent
     memory: int = 10,  # trading rows over which a series depends on itself
 ) -> pd.DataFrame:  # by quantity: the fields of `Contrast`
     "Entropy, recent weight and synchrony, calm against stress."
-    series = {"entropy": attention_entropy(weights), f"weight on last {recent} rows": recent_weight(weights, recent)}
-    series["synchrony"] = synchrony_by_day(weights)
-    for group in sorted(set((groups or {}).values())):
-        members = [asset for asset, name in (groups or {}).items() if name == group]
-        if len(members) > 1:
-            series[f"synchrony: {group}"] = synchrony_by_day(weights, members)
+    series = _measures(weights, groups, recent)
     rows = {name: asdict(calm_against_stress(values, stressed, memory)) for name, values in series.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+
+# %% ../nbs/52_attention_analysis.ipynb #a61c5d07
+ATTENTION_COLUMNS = ("dataset", "model", "measure", "regime", "value", "low", "high")  # regime `difference`: stress less calm
+
+
+def attention_by_regime(
+    weights: xr.DataArray,  # (origin, asset, lag) weights of test origins
+    stressed: np.ndarray,  # (origin,) true under stress, from `stressed_origins`
+    dataset: str = "panel",  # how the dataset is called in the table
+    model: str = "model",  # how the model is called in the table
+    groups: Mapping[str, str] | None = None,  # asset to group, for instance `indices` and `stocks`
+    recent: int = 5,  # trading rows that count as recent
+    memory: int = 10,  # trading rows over which a series depends on itself
+) -> pd.DataFrame:  # ATTENTION_COLUMNS: means with 95 % intervals, nan where a regime has no origin; measure `origins`: how many
+    "The measures of `attention_table` in long form."
+    mask = _mask(weights, stressed)
+    parts = {"all": np.ones_like(mask), "calm": ~mask, "stress": mask}
+    rows: list[tuple[Any, ...]] = [("origins", regime, float(part.sum()), math.nan, math.nan) for regime, part in parts.items()]
+    for name, values in _measures(weights, groups, recent).items():
+        series = values.mean([axis for axis in values.dims if axis != "origin"], skipna=True).values.astype(float)
+        known = np.isfinite(series)
+        for regime, part in parts.items():
+            inside, have = part[known], series[known]
+            mean = float(have[inside].mean()) if inside.any() else math.nan
+            half = _half_width(_residual(have, inside, mean), abs(mean), memory, 0.95) if inside.any() else math.nan
+            rows.append((name, regime, mean, mean - half, mean + half))
+        gap = calm_against_stress(values, stressed, memory)
+        rows.append((name, "difference", gap.difference, gap.low, gap.high))
+    return pd.DataFrame([(dataset, model, *row) for row in rows], columns=list(ATTENTION_COLUMNS))
+
+# %% ../nbs/52_attention_analysis.ipynb #71b60c9e
+def pretrained_attention(
+    hybrid: PretrainedHybrid,  # fitted or not: its network is there from the start
+    history: xr.Dataset,  # panel that holds every origin and what came before it, on any grid and any assets
+    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
+) -> xr.DataArray:  # (origin, asset, lag) weights that sum to one; nan where the history is too short; coordinates `lag`, `days`
+    "Attention of the pretrained network on the steps of its window. Raises `HybridIVError` for unknown origins and grids out of range."
+    history = validate_panel(history)
+    rows, past, pools = origin_index(hybrid.name, history, origins), GridHistory.of_panel(history), hybrid.pretrained.pools
+    size, out = max(1, 256 // len(past.first)), []
+    for start in progress(range(0, len(rows), size), f"{hybrid.name}: attention"):
+        batch = past.batch(rows[start : start + size], pools)
+        with torch.no_grad():
+            weights = hybrid.network(batch, torch.ones(1))[1].flip(-1)  # newest step first
+        out.append(np.where(batch.active[..., None].numpy(), weights.double().numpy(), np.nan))
+    edges = step_edges(pools)
+    coordinates = {"origin": history["date"].values[rows], "asset": history["asset"].values, "lag": (edges[:-1] + edges[1:] - 1) / 2}
+    found = xr.DataArray(np.concatenate(out), coordinates, ("origin", "asset", "lag"), name="attention")
+    return found.assign_coords(days=("lag", np.diff(edges)))
 
 # %% ../nbs/52_attention_analysis.ipynb #ba763d47
 @dataclass(frozen=True)
@@ -286,12 +371,19 @@ def co_movement(
     return xr.Dataset(out)
 
 # %% ../nbs/52_attention_analysis.ipynb #20c6b05f
+CO_MOVEMENT_COLUMNS = (
+    "dataset", "model", "horizon", "regime", "forecast", "realised", "agreement", "forecast_change", "realised_change", "origins",
+)  # correlations and their agreement without a unit, mean changes of ln iv, number of origins
+
+
 def co_movement_table(
     forecast: xr.DataArray,  # iv on FORECAST_AXES, annual decimal
     panel: xr.Dataset,  # panel with origins and targets
     stressed: np.ndarray,  # (origin,) true under stress
     horizons: Sequence[int] = BREAKDOWN_HORIZONS,  # trading rows ahead, where the forecast has them
-) -> pd.DataFrame:  # by horizon and regime: mean correlations and their agreement (no unit), mean changes of ln iv, number of origins
+    dataset: str = "panel",  # how the dataset is called in the table
+    model: str = "model",  # how the model is called in the table
+) -> pd.DataFrame:  # CO_MOVEMENT_COLUMNS
     "Co-movement of forecasts beside what came, in calm and under stress; regimes of fewer than ten origins are left out."
     check_horizons(horizons)
     mask, out = _mask(forecast, stressed), []
@@ -304,9 +396,8 @@ def co_movement_table(
             agreement = pairs.corr().iloc[0, 1] if len(pairs) > 2 else math.nan
             means = [mean_correlation(found[name]) for name in ("forecast", "realised")]
             changes = [float(found[f"{name}_change"].mean()) for name in ("forecast", "realised")]
-            out.append((horizon, regime, *means, agreement, *changes, found.sizes["origin"]))
-    columns = ["horizon", "regime", "forecast", "realised", "agreement", "forecast_change", "realised_change", "origins"]
-    return pd.DataFrame(out, columns=columns)
+            out.append((dataset, model, horizon, regime, *means, agreement, *changes, found.sizes["origin"]))
+    return pd.DataFrame(out, columns=list(CO_MOVEMENT_COLUMNS))
 
 # %% ../nbs/52_attention_analysis.ipynb #87d47784
 def accuracy_by_liquidity(
@@ -345,3 +436,32 @@ def _row_correlations(rows: np.ndarray, other: np.ndarray) -> tuple[float, np.nd
     scale = np.sqrt((centred**2).sum(1) * (across**2).sum())
     found = np.divide(centred @ across, scale, out=np.full(len(rows), np.nan), where=scale > 0)
     return float(found[0]), found[1:]
+
+# %% ../nbs/52_attention_analysis.ipynb #84f6d2b1
+LIQUIDITY_COLUMNS = (
+    "dataset", "model", "horizon", "metric", "rank_correlation", "p_value", "assets", "least_liquid", "others",
+)  # metric: `mae` (vol points) or `skill` (%); the last two are its pooled values over the least liquid assets and over the others
+
+
+def liquidity_table(
+    metrics: pd.DataFrame,  # rows of metrics.csv, with breakdown by asset and with persistence
+    ranks: pd.Series,  # by asset: 1 is the most liquid, as of `liquidity_ranks`
+    dataset: str,  # which rows of `metrics`
+    least: int | None = None,  # number of assets that count as least liquid; default: a third of them
+    cells: str = "observed",  # `observed` or `grid`
+) -> pd.DataFrame:  # LIQUIDITY_COLUMNS
+    "Accuracy against liquidity of every model. Raises `HybridIVError` for fewer than four assets, or without persistence."
+    rows = metrics[metrics["dataset"] == dataset]
+    if "persistence" not in set(rows["model"]):
+        raise HybridIVError(f"liquidity: the metrics of {dataset} lack persistence")
+    count = max(1, len(ranks) // 3) if least is None else least
+    correlations = {metric: accuracy_by_liquidity(rows, ranks, metric, cells) for metric in ("mae", "skill")}
+    groups = error_by_liquidity(rows, ranks, count, cells)
+    pooled = pd.DataFrame({name: groups.xs(group, level="group").stack() for name, group in (
+        ("least_liquid", f"least liquid {count}"), ("others", "others"))})
+    skill = 100 * (1 - pooled / pooled.loc[["persistence"]].droplevel("model").reindex(pooled.index, level="horizon"))
+    parts = [
+        correlations[metric].join(values).reset_index().assign(dataset=dataset, metric=metric)
+        for metric, values in (("mae", pooled), ("skill", skill))
+    ]
+    return pd.concat(parts, ignore_index=True)[list(LIQUIDITY_COLUMNS)]

@@ -24,6 +24,7 @@ from hybrid_iv.hybrid import (
     Hybrid,
     HybridConfig,
     HybridNetwork,
+    PaperConfig,
     PaperHybrid,
     forecast_steps,
     gate_errors,
@@ -31,6 +32,7 @@ from hybrid_iv.hybrid import (
     train_dynamics,
 )
 from .multi_asset import OriginBatch
+from .pretraining import PretrainedHybrid
 from .surface import Grid, HybridIVError, progress
 from .tuning import best_trial, suggest_sizes, tune
 from .vae import SurfaceBatch, SurfaceVAE, TrainingConfig, VAEConfig, surface_batches, train_network, train_vae, vae_loss
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
 __all__ = ['TWO_STAGES', 'ONE_STAGE', 'LEVEL', 'CONV_LSTM', 'EFFORT_COLUMNS', 'Suggestion', 'unconstrained', 'one_stage',
            'FlatSurfaces', 'SurfaceNetwork', 'DeepForecaster', 'SurfaceLSTM', 'SurfaceAutoencoder', 'train_autoencoder',
            'AutoencoderLSTM', 'DecodedPersistence', 'ConvLSTMConfig', 'ConvLSTMLayer', 'ConvLSTM', 'SurfaceConvLSTM',
-           'deep_models', 'training_effort', 'StepCount', 'counted_steps', 'effort_of', 'Tuned', 'tune_models']
+           'deep_models', 'training_effort', 'StepCount', 'counted_steps', 'effort_of', 'pretraining_effort', 'Tuned',
+           'tune_models', 'suggest_paper']
 
 # %% ../nbs/41_deep.ipynb #10e5f987
 def unconstrained(
@@ -389,7 +392,7 @@ def training_effort(
             part, training = _stage(model, stage)
             best = int(record["valid_loss"].to_numpy().argmin()) + 1
             used = (training.epochs, len(record), best, training.learning_rate, training.weight_decay, training.patience)
-            out.append((model.name, stage, _weights(model, part), *used, model.config.window, model.config.seed))
+            out.append((model.name, stage, _weights(model.config, part), *used, model.config.window, model.config.seed))
     return pd.DataFrame(out, columns=list(EFFORT_COLUMNS))
 
 
@@ -403,9 +406,9 @@ def _stage(model: Hybrid | PaperHybrid, stage: str) -> tuple[nn.Module, Training
     return (network.dynamics if isinstance(network, HybridNetwork) else network.lstm), config.lstm_training
 
 
-def _weights(model: Hybrid | PaperHybrid, part: nn.Module) -> int:
+def _weights(config: HybridConfig | PaperConfig, part: nn.Module) -> int:
     "Number of weights of `part` that can reach the output."
-    idle = not model.config.lstm.attention  # over lags: then its weights are there, but not in use
+    idle = not config.lstm.attention  # over lags: then its weights are there, but not in use
     named = ((f".{name}", value.numel()) for name, value in part.named_parameters())
     return sum(count for name, count in named if not (idle and (".lstm.attention." in name or name.startswith(".attention."))))
 
@@ -434,44 +437,82 @@ def counted_steps() -> Iterator[StepCount]:
         hook.remove()
 
 
+# %% ../nbs/41_deep.ipynb #3d5ea8b1
 def effort_of(
-    model: Hybrid | PaperHybrid,  # fitted, or taken over and settled on a panel
+    model: Hybrid | PaperHybrid | PretrainedHybrid,  # fitted, or taken over and settled on a panel
     trials: int = 0,  # trials by which its settings were chosen, from `Tuned`; 0: those of the configuration, untuned
     steps: int | None = None,  # steps of its training, from `counted_steps`; None: not counted
-) -> dict[str, Any]:  # whole numbers by name, fit for JSON; `stages` holds the rows of `training_effort`
-    "What a model was given and what it used, for a manifest. Raises `HybridIVError` for a model that is not fitted."
+) -> dict[str, Any]:  # fit for JSON; `stages` holds the rows of `training_effort`, `pretraining` is None where nothing was pretrained
+    "What a model was given and what it used, for a manifest. Raises `HybridIVError` for a model that is not fitted or no network."
     if not hasattr(model, "network"):
-        raise HybridIVError(f"{model.name}: call fit before asking for its effort")
+        raise HybridIVError(f"{model.name}: call fit before asking for its effort; a model without a network has none")
+    if isinstance(model, PretrainedHybrid):
+        return _effort_on_panel(model, trials, steps) | {"pretraining": pretraining_effort(model)}
     stages = training_effort([model]).drop(columns="model").to_dict("records") if model.records else []
     alone = isinstance(model, DeepForecaster) and not model.temporal
     parts: list[nn.Module] = [model.network.vae if alone else model.network]
     encoder = getattr(model, "encoder", None)  # of the by-construction head
-    weights = sum(_weights(model, part) for part in (parts if encoder is None else [*parts, encoder]))
+    weights = sum(_weights(model.config, part) for part in (parts if encoder is None else [*parts, encoder]))
     allowed, run = (sum(int(stage[key]) for stage in stages) for key in ("epochs_allowed", "epochs_run"))
+    return {
+        "model": model.name, "trials": trials, "weights": weights, "epochs_allowed": allowed, "epochs_run": run, "steps": steps,
+        "stages": stages, "pretraining": None,
+    }
+
+# %% ../nbs/41_deep.ipynb #c90f27d4
+def _effort_on_panel(model: PretrainedHybrid, trials: int, steps: int | None) -> dict[str, Any]:
+    "That of a pretrained hybrid on the panel: none, unless it was trained further, of which no record is kept."
+    fine, config = model.fine_tuning, model.network.config
+    weights, stages = _weights(config, model.network), []
+    if fine is not None:
+        stages = [dict(
+            stage="fine-tuning", weights=weights - _weights(config, model.network.vae), epochs_allowed=fine.epochs, epochs_run=None,
+            best_epoch=None, learning_rate=fine.learning_rate, weight_decay=fine.weight_decay, patience=fine.patience,
+            window=config.window, seed=config.seed)]
+    allowed, run = (fine.epochs, None) if fine is not None else (0, 0)
     return {
         "model": model.name, "trials": trials, "weights": weights, "epochs_allowed": allowed, "epochs_run": run, "steps": steps,
         "stages": stages,
     }
 
+
+def pretraining_effort(
+    model: PretrainedHybrid,  # fitted or not
+) -> dict[str, Any]:  # markets, steps, seconds (None: not written down) and `stages`; empty where its weights have no manifest
+    "What the weights of a pretrained hybrid were trained on and how long, from their manifest."
+    manifest, network = model.pretrained.manifest, model.pretrained.network
+    if not {"settings", "course", "markets_seen"} <= set(manifest):
+        return {}
+    settings, vae, stages, steps = manifest["settings"], _weights(network.config, network.vae), [], 0
+    weights = {"vae": vae, "network": _weights(network.config, network) - vae}
+    for stage, key in (("vae", "vae_training"), ("network", "lstm_training")):
+        losses, training = manifest["course"][stage]["valid_loss"], settings["network"][key]
+        steps += len(losses) * settings["markets"] * settings["batches"] // training["batches_per_step"]
+        stages.append({
+            "stage": stage, "weights": weights[stage], "epochs_allowed": int(training["epochs"]), "epochs_run": len(losses),
+            "best_epoch": int(np.nanargmin(losses)) + 1, **{name: training[name] for name in ("learning_rate", "weight_decay", "patience")},
+            "window": int(network.config.window), "seed": int(settings["seed"])})
+    return {"markets": int(manifest["markets_seen"]), "steps": steps, "seconds": manifest.get("seconds"), "stages": stages}
+
 # %% ../nbs/41_deep.ipynb #480de317
-Suggestion = Callable[["optuna.trial.BaseTrial", HybridConfig], HybridConfig]  # from a trial and what is not tuned to a configuration
+Suggestion = Callable[["optuna.trial.BaseTrial", Any], Any]  # from a trial and what is not tuned to a configuration of the same kind
 
 
 @dataclass(frozen=True)
 class Tuned:
     "The outcome of one model's search."
 
-    config: HybridConfig  # the base with the chosen settings
+    config: Any  # the base with the chosen settings, of its kind
     settings: dict[str, Any]  # the chosen settings by name
     trials: int  # that were tried, given-up ones among them
     error: float  # of the chosen trial: share of persistence's, mean over folds
 
 
 def tune_models(
-    make: Mapping[str, Callable[[HybridConfig], Forecaster]],  # by name: builds an untrained model from a configuration
+    make: Mapping[str, Callable[[Any], Forecaster]],  # by name: builds an untrained model from a configuration
     train: xr.Dataset,  # panel of the training days
     valid: xr.Dataset,  # panel of the validation days, directly after
-    base: HybridConfig = HybridConfig(),  # what is not tuned
+    base: HybridConfig | PaperConfig = HybridConfig(),  # what is not tuned
     suggest: Suggestion = suggest_sizes,  # asks a trial for settings, given the base
     trials: int = 20,  # of each model, those of an earlier call with the same storage among them
     folds: int = 3,  # blocked folds of each trial
@@ -496,7 +537,22 @@ def tune_models(
 
 # %% ../nbs/41_deep.ipynb #cd587b6f
 def _built(
-    build: Callable[[HybridConfig], Forecaster], suggest: Suggestion, base: HybridConfig, trial: optuna.trial.BaseTrial
+    build: Callable[[Any], Forecaster], suggest: Suggestion, base: HybridConfig | PaperConfig, trial: optuna.trial.BaseTrial
 ) -> Forecaster:
     "The untrained model of a trial."
     return build(suggest(trial, base))
+
+
+def suggest_paper(
+    trial: optuna.trial.BaseTrial,  # asked for the settings
+    base: PaperConfig = PaperConfig(),  # what is not tuned
+) -> PaperConfig:
+    "What the paper leaves open of its own hybrid: latents between 15 and 40, sequence length, penalties at both places, learning rate."
+    calendar = trial.suggest_float("calendar_weight", 1e-2, 1e3, log=True)
+    butterfly = trial.suggest_float("butterfly_weight", 1e-2, 1e3, log=True)
+    both: dict[str, Any] = {"calendar_weight": calendar, "butterfly_weight": butterfly}
+    rate = trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True)
+    return replace(
+        base, window=trial.suggest_int("window", 10, 60, step=10), lstm_training=replace(base.lstm_training, learning_rate=rate),
+        vae=replace(base.vae, latent=trial.suggest_int("latent", 15, 40, log=True), **both), **both,
+    )

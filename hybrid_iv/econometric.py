@@ -388,14 +388,14 @@ class GarchReturns(VarianceForecaster):
     def _learn(self, panel: xr.Dataset) -> np.ndarray:
         returns = 100 * _log_returns(panel)
         fits = np.stack(parallel_map(_garch_returns, list(returns.T), "GARCH fits, one an asset", self.workers))
-        failed = ~(fits[:, 2] + fits[:, 3] < 1 - 1e-6)
+        failed = ~(fits[:, 2] + fits[:, 3] < 1 + 1e-6)  # nan too; the optimiser keeps its bound of 1 to a few digits
         fits[failed] = np.nan
         self.mean, self.omega, self.alpha, self.beta, self.before = fits.T
         return failed
 
     def _expected(self, panel: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
-        p, ahead = self.alpha + self.beta, self._next_variance(panel, rows)
-        long_run = self.omega / (1 - p)
+        p, ahead = np.minimum(self.alpha + self.beta, 1 - 1e-6), self._next_variance(panel, rows)
+        long_run = self.omega / (1 - p)  # at p = 1 there is none; this close to it the mean below is that of the limit
         h, n = np.array(horizons)[:, None, None], self.days
         share = p[:, None] ** h * (1 - p[:, None] ** n) / (n * (1 - p[:, None]))  # (horizon, asset, maturity)
         percent = long_run[:, None] + (ahead - long_run)[:, None, :, None] * share

@@ -17,7 +17,7 @@ from .features import Split, check_horizons, default_split, last_known, origin_r
 from .surface import SURFACE_AXES, Grid, HybridIVError, panel_hash, validate_panel
 
 # %% auto #0
-__all__ = ['FORECAST_AXES', 'check_same_panel', 'origin_index', 'Forecaster', 'scramble_after', 'check_forecaster']
+__all__ = ['FORECAST_AXES', 'ROUNDING', 'check_same_panel', 'origin_index', 'Forecaster', 'scramble_after', 'check_forecaster']
 
 # %% ../nbs/30_forecaster.ipynb #8ce3097b
 FORECAST_AXES = ("origin", "horizon", *SURFACE_AXES)  # order of the axes of a forecast
@@ -61,9 +61,12 @@ def _is_date(given: object) -> bool:
 
 
 
-def _labelled(values: np.ndarray, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> xr.DataArray:
-    "A forecast with its labels, persistence where the model gave none."
+def _labelled(name: str, values: np.ndarray, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> xr.DataArray:
+    "A forecast with its labels, persistence where the model gave none; refused in another shape."
     known = last_known(history["iv"].values)[rows][:, None]
+    wanted = (len(rows), len(horizons), *known.shape[2:])
+    if np.shape(values) != wanted:
+        raise HybridIVError(f"{name}: a forecast must have the axes {FORECAST_AXES} {wanted}, got {np.shape(values)}")
     coordinates = {"origin": history["date"].values[rows], "horizon": list(horizons)}
     coordinates |= {axis: history[axis].values for axis in SURFACE_AXES}
     return xr.DataArray(np.where(np.isfinite(values), values, known), coordinates, FORECAST_AXES, name="iv")
@@ -111,7 +114,7 @@ class Forecaster(ABC):
         check_same_panel(self.name, history, self.grid, self.assets)
         check_horizons(horizons)
         rows = origin_index(self.name, history, origins)
-        return _labelled(self._forecast(history, rows, horizons), history, rows, horizons)
+        return _labelled(self.name, self._forecast(history, rows, horizons), history, rows, horizons)
 
 # %% ../nbs/30_forecaster.ipynb #879ac47a
 def scramble_after(
@@ -155,35 +158,63 @@ def check_forecaster(
     model = _fitted(make, panel, panel, split)
     forecast = model.forecast(panel, dates[rows], horizons)
     _check_forecast(model.name, forecast, panel, dates[rows], horizons)
+    _check_untouched(model.name, "the history", panel, before)
     held.append("forecast: shape, labels, finite, annual decimals")
     again = _fitted(make, panel, panel, split).forecast(panel, dates[rows], horizons)
     _same(model.name, "repeatable: fitted twice, the same bits", forecast, again, held)
-    for row in rows:
-        alone = model.forecast(panel, dates[[row]], horizons)
-        blind = model.forecast(scramble_after(panel, row), dates[[row]], horizons)
-        _same(model.name, f"no look-ahead in forecast from {dates[row].date()}", alone, blind, held)
-        short = model.forecast(panel.isel(date=slice(row + 1)), dates[[row]], horizons)
-        _same(model.name, f"history may end at the origin {dates[row].date()}", alone, short, held)
+    _check_origins(model, panel, rows, horizons, forecast, held)
     changed = scramble_after(panel, split.rows(dates, "valid")[-1])
     elsewhere = _fitted(make, changed, panel, split).forecast(panel, dates[rows], horizons)
     _same(model.name, "no look-ahead in fit: another future, the same fit", forecast, elsewhere, held)
-    if panel_hash(panel) != before:
-        raise HybridIVError(f"{model.name}: contract broken: the panel was changed in place")
+    _check_untouched(model.name, "the history", panel, before)
     return [*held, "input left as it was"]
 
 # %% ../nbs/30_forecaster.ipynb #8b4518cd
 def _fitted(make: Callable[[xr.Dataset], Forecaster], reach: xr.Dataset, panel: xr.Dataset, split: Split) -> Forecaster:
-    "A new model with `reach` in its reach, fitted on copies of the two parts of `panel`."
-    train, valid = (part_of(panel, split, part).copy(deep=True) for part in ("train", "valid"))
-    return make(reach).fit(train, valid)
+    "A new model with `reach` in its reach, fitted on copies of the two parts of `panel`, which it must leave as they were."
+    parts = [part_of(panel, split, part).copy(deep=True) for part in ("train", "valid")]
+    before = [panel_hash(part) for part in parts]
+    model = make(reach).fit(*parts)
+    for part, digest in zip(parts, before):
+        _check_untouched(model.name, "a panel given to fit", part, digest)
+    return model
 
 
-def _same(name: str, rule: str, one: xr.DataArray, two: xr.DataArray, held: list[str]) -> None:
-    "Two forecasts must agree bit for bit."
-    if one.shape != two.shape or not np.array_equal(one.values, two.values, equal_nan=True):
+def _check_untouched(name: str, what: str, panel: xr.Dataset, before: str) -> None:
+    "A model reads its panels and writes into none."
+    if panel_hash(panel) != before:
+        raise HybridIVError(f"{name}: contract broken: {what} was changed in place")
+
+
+def _same(name: str, rule: str, one: xr.DataArray, two: xr.DataArray, held: list[str], tolerance: float = 0.0) -> None:
+    "Two forecasts must agree bit for bit, or to a relative tolerance."
+    if one.shape != two.shape or not np.allclose(one.values, two.values, rtol=tolerance, atol=0.0, equal_nan=True):
         worst = float(np.nanmax(np.abs(one.values - two.values))) if one.shape == two.shape else np.inf
         raise HybridIVError(f"{name}: contract broken: {rule} (largest difference {worst:.3g})")
     held.append(rule)
+
+# %% ../nbs/30_forecaster.ipynb #b7e4c01d
+ROUNDING = 1e-3  # by so much, relatively, a forecast may hang on what else is asked for: sums in another order, solvers that stop elsewhere
+
+
+def _check_origins(
+    model: Forecaster, panel: xr.Dataset, rows: np.ndarray, horizons: Sequence[int], forecast: xr.DataArray, held: list[str]
+) -> None:
+    "What comes after an origin must not matter to it, whether it is asked for alone or among others."
+    dates = pd.DatetimeIndex(panel["date"].values)
+    for i, row in enumerate(rows):
+        day, other = dates[row].date(), scramble_after(panel, row)
+        alone = model.forecast(panel, dates[[row]], horizons)
+        _same(model.name, f"no look-ahead in forecast from {day}", alone, model.forecast(other, dates[[row]], horizons), held)
+        among = model.forecast(other, dates[rows], horizons)  # later origins stand in another future
+        so_far = {"origin": slice(0, i + 1)}
+        _same(model.name, f"no look-ahead up to {day}, later origins asked for too", forecast.isel(so_far), among.isel(so_far), held)
+        short = model.forecast(panel.isel(date=slice(row + 1)), dates[[row]], horizons)
+        _same(model.name, f"history may end at the origin {day}", alone, short, held)
+        single = model.forecast(panel, dates[[row]], horizons[-1:])
+        here = forecast.isel(origin=[i])
+        _same(model.name, f"origin {day} alone as among others", here, alone, held, ROUNDING)
+        _same(model.name, f"one horizon alone as among others, from {day}", here[..., [-1], :, :, :], single, held, ROUNDING)
 
 
 def _check_prefix(pipeline: Callable[[xr.Dataset], xr.Dataset], panel: xr.Dataset) -> None:
@@ -195,7 +226,7 @@ def _check_prefix(pipeline: Callable[[xr.Dataset], xr.Dataset], panel: xr.Datase
             day = pd.Timestamp(panel["date"].values[row]).date()
             raise HybridIVError(f"pipeline: contract broken: what it gives before {day} depends on what comes after")
 
-
+# %% ../nbs/30_forecaster.ipynb #4f0a96c2
 def _check_forecast(
     name: str, forecast: xr.DataArray, panel: xr.Dataset, origins: pd.DatetimeIndex, horizons: Sequence[int]
 ) -> None:
@@ -204,8 +235,10 @@ def _check_forecast(
     wanted = (len(origins), len(horizons), *(panel.sizes[axis] for axis in SURFACE_AXES))
     if surface.dims != FORECAST_AXES or surface.shape != wanted:
         raise HybridIVError(f"{name}: contract broken: needs {FORECAST_AXES} {wanted}, got {surface.dims} {surface.shape}")
-    if list(surface["origin"].values) != list(origins.values) or list(surface["horizon"].values) != list(horizons):
-        raise HybridIVError(f"{name}: contract broken: origins or horizons are not labelled as asked for")
+    labels: dict[str, Any] = {"origin": origins.values, "horizon": list(horizons)} | {axis: panel[axis].values for axis in SURFACE_AXES}
+    wrong = [axis for axis, values in labels.items() if axis not in surface.coords or list(surface[axis].values) != list(values)]
+    if wrong:
+        raise HybridIVError(f"{name}: contract broken: the axes {wrong} are not labelled as asked for and as in the panel")
     dates = pd.DatetimeIndex(panel["date"].values)
     known = np.isfinite(last_known(panel["iv"].values)[dates.get_indexer(origins)])[:, None]
     values = surface.values
