@@ -35,9 +35,9 @@ __all__ = ['BENCHMARKS', 'NETWORKS', 'TUNED', 'SETTINGS_OF', 'SEEDED', 'PROJECTE
            'tuning_stage', 'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'git_commit',
            'write_study', 'write_table', 'write_figure']
 
-# %% ../nbs/55_study.ipynb #26a112ec
-from .attention_analysis import attention_table, co_movement_table, stressed_origins
-from .attention_lstm import LSTMConfig
+# %% ../nbs/55_study.ipynb #b97a4c3b
+from .attention_analysis import attention_by_regime, co_movement_table, liquidity_table, pretrained_attention, stressed_origins
+from .attention_lstm import CurriculumConfig, LSTMConfig
 from .datasets import DATASETS, cache_folder, load_dataset
 from hybrid_iv.deep import (
     AutoencoderLSTM,
@@ -52,7 +52,7 @@ from hybrid_iv.deep import (
 )
 from .econometric import econometric_models
 from .economic_value import economic_value
-from .evaluation import BREAKDOWN_HORIZONS, METRIC_COLUMNS, evaluate_forecast, validation_split, violations_table
+from .evaluation import BREAKDOWN_HORIZONS, METRIC_COLUMNS, evaluate_forecast, liquidity_ranks, validation_split, violations_table
 from .features import Split, default_split, origin_rows, part_of
 from .forecaster import Forecaster
 from .hybrid import EachAsset, Hybrid, HybridConfig, PaperConfig, PaperHybrid, attention_weights, forward_over_spot
@@ -114,7 +114,7 @@ def build_model(
         raise HybridIVError(f"model {name!r}: must be one of {[*BENCHMARKS, *NETWORKS]}")
     return NETWORKS[name](hybrid, paper)
 
-# %% ../nbs/55_study.ipynb #31cadcc1
+# %% ../nbs/55_study.ipynb #d7b83743
 _BRIEF = replace(
     HybridConfig(), vae=VAEConfig(latent=4, hidden=(32,)), lstm=LSTMConfig(units=(16,)), window=20, longest=10,
     vae_training=TrainingConfig(epochs=2), lstm_training=TrainingConfig(epochs=2),
@@ -124,6 +124,8 @@ _ECONOMETRIC = (
     "ssvi-ar", "combination",
 )  # fmt: skip
 _DEEP = ("lstm", "ae-lstm", "vae", "vae-lstm", "projected-vae-lstm", "hybrid-paper", "hybrid-panel", "hybrid")
+_VAE_STAGE = TrainingConfig(epochs=30, patience=8, batches=150)  # a whole pass over 31 assets takes 290 batches
+_TIME_STAGE = TrainingConfig(epochs=20, learning_rate=1e-3, patience=8, batches=60, annealed=True)
 _SMALL_MARKET = MarketConfig(indices=2, stocks=4, sectors=2, illiquid=2, late=1)
 
 PROFILES: Mapping[str, Profile] = {
@@ -134,6 +136,10 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "full": Profile(
         tuple(range(1, 31)), ("simulated",), _ECONOMETRIC, ("convlstm", "hybrid-across", *_DEEP),
+        hybrid=HybridConfig(vae_training=_VAE_STAGE, lstm_training=_TIME_STAGE),
+        paper=PaperConfig(
+            vae_training=_VAE_STAGE, lstm_training=replace(_TIME_STAGE, learning_rate=5e-4, batches=16), curriculum=CurriculumConfig(5, 10)
+        ),
         seeds=3, trials=3, oracle_paths=400, workers=2,
     ),
 }  # fmt: skip
@@ -332,7 +338,7 @@ class Job:
             hybrid = suggest_sizes(FixedTrial(found["settings"]), hybrid)
         return hybrid, profile.paper
 
-# %% ../nbs/55_study.ipynb #d19ad52c
+# %% ../nbs/55_study.ipynb #7aa455cd
 def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     "Fit a model and roll it through the test part."
     with counted_steps() as steps:
@@ -344,10 +350,10 @@ def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
         result["attention"] = pretrained_attention(fitted, case.panel, case.origins)
     if isinstance(fitted, Hybrid | PretrainedHybrid):
         result["gate"] = ("horizon", fitted.gate_at(case.horizons))
-    if hasattr(fitted, "records"):
+    if hasattr(fitted, "network"):
         trials = int(json.loads(tuned)["trials"]) if tuned else 0
-        result.attrs["effort"] = json.dumps(effort_of(fitted, trials, steps.count), default=float)
-        result.attrs["records"] = json.dumps({stage: record.to_dict("list") for stage, record in fitted.records.items()})
+        records = {stage: record.to_dict("list") for stage, record in getattr(fitted, "records", {}).items()}
+        result.attrs |= {"effort": json.dumps(effort_of(fitted, trials, steps.count), default=float), "records": json.dumps(records)}
     return result
 
 # %% ../nbs/55_study.ipynb #013bc6c9
@@ -423,15 +429,15 @@ def _judged(case: Case, job: Job, forecast: Stage) -> xr.Dataset:
     packed = xr.merge([found.losses.drop_attrs(), *(pack_table(table, name) for name, table in tables.items())])
     return packed.assign_attrs(kept, forecast_seconds=made.attrs["seconds"])
 
-# %% ../nbs/55_study.ipynb #010f1744
+# %% ../nbs/55_study.ipynb #a45fab80
 def pack_table(
     table: pd.DataFrame,  # any table
     name: str,  # how it is called in the file
 ) -> xr.Dataset:  # a variable a column
     "A table as part of a file of arrays."
     text = {column for column in table if table[column].dtype.kind not in "fiu"}
-    columns = {f"{name}.{column}": (f"{name}.row", (table[column].astype(str) if column in text else table[column]).to_numpy()) for column in table}
-    return xr.Dataset(columns)
+    plain = {column: (table[column].astype(str) if column in text else table[column]).to_numpy() for column in table}
+    return xr.Dataset({f"{name}.{column}": (f"{name}.row", values) for column, values in plain.items()})
 
 
 def unpack_table(
@@ -513,8 +519,10 @@ def run_jobs(
     os.environ.pop("HYBRID_IV_QUIET", None) if before is None else os.environ.update(HYBRID_IV_QUIET=before)
     return out
 
-# %% ../nbs/55_study.ipynb #443941b4
-RESULT_TABLES = ("metrics", "violations", "significance", "attention", "co_movement", "economic_value", "projection")  # CSV files of a run
+# %% ../nbs/55_study.ipynb #49b30834
+RESULT_TABLES = (  # CSV files of a run
+    "metrics", "violations", "significance", "liquidity", "attention", "co_movement", "economic_value", "projection",
+)  # fmt: skip
 
 
 @dataclass
@@ -580,7 +588,7 @@ def _tune_one(source: str, model: str, profile: Profile, seed: int) -> str:
     os.environ["HYBRID_IV_QUIET"] = "1"
     return str(tuning_stage(source, model, profile, seed).result().attrs["found"])
 
-# %% ../nbs/55_study.ipynb #4600aaef
+# %% ../nbs/55_study.ipynb #877bdb4d
 @dataclass
 class _Part:
     case: Case
@@ -609,6 +617,8 @@ def _gather(source: str, jobs: Sequence[Job], profile: Profile, seed: int) -> _P
     tested = [significance_table(losses["test"], case.name, name, valid_losses=losses["valid"]) for name in progress(judged, "tests")]
     tables["significance"] = pd.concat(tested, ignore_index=True)
     tables |= _behaviour(case, stages)
+    ranks = liquidity_ranks(case.panel, case.split)
+    tables["liquidity"] = liquidity_table(tables["metrics"], ranks, case.name) if len(ranks) > 3 else pd.DataFrame()
     kept = {job.model: one.attrs for job, one in found.items() if "records" in one.attrs and job.part == "test" and job.seed == seed}
     records = {model: {s: pd.DataFrame(r) for s, r in json.loads(attrs["records"]).items()} for model, attrs in kept.items()}
     effort = {model: json.loads(attrs["effort"]) for model, attrs in kept.items()}
@@ -627,7 +637,7 @@ def with_mean_over_seeds(
     added = mean[(mean["seeds"] == most) & (most > 1)].drop(columns="seeds").assign(seed="mean")
     return pd.concat([metrics.astype({"seed": str}), added], ignore_index=True)[list(METRIC_COLUMNS)]
 
-# %% ../nbs/55_study.ipynb #c2e88672
+# %% ../nbs/55_study.ipynb #84ccec60
 HYBRIDS = ("hybrid", "hybrid-panel", "hybrid-across", "hybrid-paper")  # whose gates and attention are shown
 TRADED_HORIZON = 10  # trading rows for which contracts are held
 
@@ -638,44 +648,30 @@ def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFram
     traded: dict[str, xr.DataArray] = {}
     for model, stage in progress(list(stages.items()), f"{case.name}: behaviour", len(stages)):
         stored = stage.result()
-        label = {"dataset": case.name, "model": model}
         if TRADED_HORIZON in stored["horizon"].values and model not in ("oracle", "persistence"):
             traded[model] = stored["iv"].sel(horizon=[TRADED_HORIZON]).copy()
         if "attention" in stored:
             stress = stressed_origins(stored["attention"], case.panel, case.split)
-            out["attention"].append(_by_regime(attention_table(stored["attention"], stress, _kinds_of(case.panel))).assign(**label))
-            out["co_movement"].append(co_movement_table(stored["iv"], case.panel, stress).assign(**label))
+            out["attention"].append(attention_by_regime(stored["attention"], stress, case.name, model, _kinds_of(case.panel)))
+            out["co_movement"].append(co_movement_table(stored["iv"], case.panel, stress, dataset=case.name, model=model))
         plain = stages.get(model.removeprefix(PROJECTED))
         if plain is not None and plain is not stage:
             moved = (VOL_POINTS * abs(stored["iv"] - plain.result()["iv"])).mean(["origin", "asset", "maturity", "moneyness"])
-            out["projection"].append(moved.to_series().rename("distance").reset_index().assign(**label))
+            moved = moved.to_series().rename("distance").reset_index()
+            out["projection"].append(moved.assign(dataset=case.name, model=model)[["dataset", "model", "horizon", "distance"]])
     tables = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame() for name, parts in out.items()}
     try:
         tables["economic_value"] = economic_value(traded, case.panel, case.split, TRADED_HORIZON, case.name) if traded else pd.DataFrame()
     except HybridIVError as error:
         logger.warning("%s: no trading (%s)", case.name, error)
         tables["economic_value"] = pd.DataFrame()
-    return {name: _first(table, ["dataset", "model"]) for name, table in tables.items()}
+    return tables
 
-# %% ../nbs/55_study.ipynb #436e353d
-def _by_regime(table: pd.DataFrame) -> pd.DataFrame:
-    "Rows `measure, regime, value, low, high` of an attention table."
-    rows = []
-    for measure, found in table.iterrows():
-        rows += [(measure, regime, found[regime], np.nan, np.nan) for regime in ("calm", "stress")]
-        rows.append((measure, "difference", found["difference"], found["low"], found["high"]))
-    return pd.DataFrame(rows, columns=["measure", "regime", "value", "low", "high"])
-
-
+# %% ../nbs/55_study.ipynb #ee8cdd6c
 def _kinds_of(panel: xr.Dataset) -> dict[str, str]:
     "Indices and stocks of a simulated market by their names; nothing is known of other assets."
     names = [str(asset) for asset in panel["asset"].values]
     return {name: "indices" if name.startswith("INDEX") else "stocks" for name in names if name.startswith(("INDEX", "STOCK"))}
-
-
-def _first(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    "Put some columns first."
-    return table[[*columns, *(name for name in table if name not in columns)]] if len(table) else table
 
 # %% ../nbs/55_study.ipynb #4dccf854
 def _facts(case: Case, stages: Mapping[str, Stage]) -> dict[str, Any]:

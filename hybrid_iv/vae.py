@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -272,11 +272,12 @@ class TrainingConfig:
     patience: int = 10  # epochs without a better validation loss before stopping
     gradient_norm: float = 1.0  # gradients are clipped to this norm
     batches_per_step: int = 1  # batches whose gradients are averaged in one step; devices share them
+    batches: int = 0  # most batches in an epoch, the first of its shuffled ones; 0: all
     annealed: bool = False  # bring the learning rate down along a cosine to the last epoch; else halve it when validation stalls
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.patience < 1 or self.batches_per_step < 1:
-            raise HybridIVError(f"training: needs at least one epoch, one epoch of patience and one batch in a step, got {self}")
+        if self.epochs < 1 or self.patience < 1 or self.batches_per_step < 1 or self.batches < 0:
+            raise HybridIVError(f"training: epochs, patience and batches_per_step must be 1 or more, batches 0 or more, got {self}")
 
 # %% ../nbs/31_vae.ipynb #e0b0ef63
 @dataclass(frozen=True)
@@ -372,7 +373,8 @@ class _Loop(lightning.LightningModule):
 
     def train_dataloader(self) -> _Stream:
         rank, world = self.trainer.global_rank, self.trainer.world_size
-        return _Stream(lambda: _shared_out(self._batches(self.epoch), self._config.batches_per_step, rank, world))
+        most = self._config.batches or None
+        return _Stream(lambda: _shared_out(islice(self._batches(self.epoch), most), self._config.batches_per_step, rank, world))
 
     def val_dataloader(self) -> _Stream:
         return _Stream(lambda: enumerate(self._valid()))
