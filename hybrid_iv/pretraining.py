@@ -24,20 +24,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .attention_lstm import LSTMConfig
-from .features import FEATURE_NAMES, last_known
-from .forecaster import Forecaster
+from .features import FEATURE_NAMES, check_horizons, last_known
+from .forecaster import FORECAST_AXES, Forecaster, check_same_panel, origin_index
 from .hybrid import ArbitrageFree, HybridConfig, HybridNetwork, forecast_loss, forward_over_spot
 from .market_prior import PRIOR_GRID, PriorConfig, draw_market
 from .multi_asset import OriginBatch
-from .surface import Grid, HybridIVError, progress, replace_atomically
+from .surface import SURFACE_AXES, Grid, HybridIVError, progress, replace_atomically, validate_panel
 from .vae import DeviceConfig, SurfaceBatch, SurfaceVAE, TrainingConfig, VAEConfig, train_network, vae_loss
 
 # %% auto #0
 __all__ = ['Pools', 'POOLS', 'DAILY', 'SCALE', 'LEVEL_ROWS', 'FEWEST_ROWS', 'PRETRAINED', 'Batch', 'GATE_HORIZONS',
            'GATE_WEIGHTS', 'step_edges', 'reading', 'regrid', 'check_range', 'GridHistory', 'PretrainedNetwork',
            'PretrainingConfig', 'random_part', 'market_batches', 'pretrain_autoencoder', 'pretrain_network',
-           'GatePrior', 'network_steps', 'step_gains', 'settle_gate', 'gate_prior', 'Pretrained', 'pretrain',
-           'save_pretrained', 'load_pretrained', 'PretrainedHybrid', 'regrid_mask']
+           'GatePrior', 'GateConfig', 'GateRecord', 'network_steps', 'step_errors', 'settle_gate', 'gate_prior',
+           'Pretrained', 'pretrain', 'save_pretrained', 'load_pretrained', 'recent', 'interpolated', 'PretrainedHybrid',
+           'regrid_mask', 'window_attention', 'pretrained_draws']
 
 # %% ../nbs/35_pretraining.ipynb #f901a372
 Pools = tuple[tuple[int, int], ...]  # (steps, days in each), newest first
@@ -368,6 +369,24 @@ class GatePrior:
     deviation: np.ndarray  # (horizon, weight) deviation over markets
 
 
+@dataclass(frozen=True)
+class GateConfig:
+    "How the gate learns."
+
+    half_life: float = 500.0  # calendar days after which an entry counts half
+    caution: float = 1.0  # posterior deviations that are taken off the posterior gain of each share
+    doubt: float = 1.0  # the prior's deviation is taken so many times as wide
+
+
+@dataclass(frozen=True)
+class GateRecord:
+    "Errors that shares of the step would have made from past origins, as far as their targets have come."
+
+    dates: np.ndarray  # (origin,) days since 1970, rising
+    came: np.ndarray  # (horizon, origin) days since 1970 of the targets; inf where they have not come
+    errors: np.ndarray  # (horizon, origin, weight) mean absolute error over the target's cells, annual decimal
+
+# %% ../nbs/35_pretraining.ipynb #5d0a7c31
 def network_steps(
     network: HybridNetwork,  # in evaluation mode
     history: GridHistory,  # on PRIOR_GRID
@@ -377,7 +396,7 @@ def network_steps(
     label: str = "forecasting",  # of the progress bar
 ) -> np.ndarray:  # (origin, horizon, asset, maturity, moneyness) steps of ln iv on PRIOR_GRID; zero where the history is too short
     "Ungated steps away from today."
-    size, out = max(1, 256 // len(history.first)), []
+    size, out = max(1, 256 // len(history.first)), [np.zeros((0, len(horizons), len(history.first), *PRIOR_GRID.shape))]
     for start in progress(range(0, len(rows), size), label):
         batch = history.batch(rows[start : start + size], pools)
         with torch.no_grad():
@@ -386,46 +405,60 @@ def network_steps(
     return np.concatenate(out)
 
 # %% ../nbs/35_pretraining.ipynb #fcdced75
-def step_gains(
+def step_errors(
     log_iv: np.ndarray,  # (date, asset, maturity, moneyness) ln iv, gaps filled
     observed: np.ndarray,  # the same shape, true where a target counts
+    dates: np.ndarray,  # (date,) days since 1970
     rows: np.ndarray,  # (origin,) rows, rising
-    steps: np.ndarray,  # (origin, horizon, ...) whole steps
-    horizons: Sequence[int],  # trading rows ahead
-) -> np.ndarray:  # (horizon, origin, weight) gain over persistence's mean error at the horizon; nan where the target lies past the end
-    "What each share of the step would have gained at each origin."
-    out = np.full((len(horizons), len(rows), len(GATE_WEIGHTS)), np.nan)
-    for h, ahead in enumerate(horizons):
+    steps: np.ndarray,  # (origin, horizon, ...) whole steps at GATE_HORIZONS
+) -> GateRecord:
+    "What each share of the step would have lost from each origin."
+    shape = len(GATE_HORIZONS), len(rows)
+    came, errors = np.full(shape, np.inf), np.full((*shape, len(GATE_WEIGHTS)), np.nan)
+    for h, ahead in enumerate(GATE_HORIZONS):
         inside = rows + ahead < len(log_iv)
         at = rows[inside]
         counts = observed[at + ahead] & np.isfinite(log_iv[at]) & np.isfinite(log_iv[at + ahead])
-        target = np.where(counts, np.exp(log_iv[at + ahead]), 0.0)
-        errors = np.stack([
-            np.abs(np.where(counts, np.exp(log_iv[at] + weight * steps[inside, h]), 0.0) - target).sum((1, 2, 3)) for weight in GATE_WEIGHTS
-        ], -1) / np.maximum(counts.sum((1, 2, 3)), 1)[:, None]
-        out[h, inside] = (errors[:, :1] - errors) / max(errors[:, 0].mean(), 1e-12) if len(at) else np.nan
-    return out
+        still, target = np.where(counts, log_iv[at], 0.0), np.where(counts, np.exp(log_iv[at + ahead]), 1.0)
+        step, cells = np.where(counts, steps[inside, h], 0.0), counts.sum((1, 2, 3))
+        lost = [np.abs(np.exp(still + weight * step) - target).sum((1, 2, 3)) for weight in GATE_WEIGHTS]
+        errors[h, inside] = np.stack(lost, -1) / np.maximum(cells, 1)[:, None]
+        came[h, inside] = dates[at + ahead]
+    return GateRecord(dates[rows].astype(float), came, errors)
 
 # %% ../nbs/35_pretraining.ipynb #e4ddd4a4
+def _evidence(record: GateRecord, h: int, day: float, half_life: float) -> tuple[np.ndarray, np.ndarray] | None:
+    "Discounted gain of each share over persistence's error at one horizon, and its standard error over blocks; None: too little."
+    known = record.came[h] < day
+    errors, dates = record.errors[h, known], record.dates[known]
+    weight = np.exp2((dates - day) / half_life)
+    _, block = np.unique(dates // max(28.0, 1.4 * GATE_HORIZONS[h]), return_inverse=True)
+    total = np.bincount(block, weight)
+    if len(total) < 2:
+        return None
+    base = max(float(weight @ errors[:, 0]), 1e-12)
+    sums = np.stack([np.bincount(block, weight * gain) for gain in (errors[:, :1] - errors).T], -1)  # (block, weight)
+    gain, effective = sums.sum(0) / base, total.sum() ** 2 / (total**2).sum()
+    spread = ((sums - gain * base * total[:, None] / total.sum()) ** 2).sum(0) * effective / max(effective - 1, 0.5)
+    return gain, np.maximum(np.sqrt(spread) / base, 1e-6)
+
+
 def settle_gate(
-    gains: np.ndarray,  # (horizon, origin, weight) from `step_gains`
-    rows: np.ndarray,  # (origin,) rows of the origins, rising
+    record: GateRecord,  # of the panel
+    day: float,  # days since 1970: what came before it is known
     prior: GatePrior,  # from simulated markets
-    doubt: float = 1.0,  # the prior's deviation is taken so many times as wide
+    config: GateConfig = GateConfig(),  # half-life, caution
 ) -> np.ndarray:  # (horizon,) share of the step at each of GATE_HORIZONS
-    "Share with the largest posterior gain at each horizon, 0 where none promises any."
+    "Share with the largest posterior gain less caution at each horizon, 0 where none promises any."
     out = np.zeros(len(GATE_HORIZONS))
-    for h, ahead in enumerate(GATE_HORIZONS):
-        deviation = np.maximum(doubt * prior.deviation[h], 1e-6)
+    for h in range(len(GATE_HORIZONS)):
+        deviation = np.maximum(config.doubt * prior.deviation[h], 1e-6)
         precision, pull = deviation**-2, prior.mean[h] * deviation**-2
-        there = np.isfinite(gains[h, :, 0])
-        block = rows[there] // max(ahead, 20)
-        means = pd.DataFrame(gains[h, there]).groupby(block).mean().to_numpy()
-        if len(means) >= 2:
-            error = np.maximum(means.std(0, ddof=1) / np.sqrt(len(means)), 1e-6)
-            precision, pull = precision + error**-2, pull + gains[h, there].mean(0) * error**-2
-        gain = np.where(GATE_WEIGHTS > 0, pull / precision, 0.0)
-        out[h] = GATE_WEIGHTS[int(gain.argmax())]
+        evidence = _evidence(record, h, day, config.half_life)
+        if evidence is not None:
+            precision, pull = precision + evidence[1] ** -2, pull + evidence[0] * evidence[1] ** -2
+        promise = np.where(GATE_WEIGHTS > 0, pull / precision - config.caution / np.sqrt(precision), 0.0)
+        out[h] = GATE_WEIGHTS[int(promise.argmax())]
     return out
 
 # %% ../nbs/35_pretraining.ipynb #2821f58c
@@ -442,7 +475,8 @@ def gate_prior(
         rows = np.linspace(LEVEL_ROWS, len(market.log_iv) - 1 - max(GATE_HORIZONS), origins).astype(int)
         history = GridHistory.of(market.log_iv, market.first)
         steps = network_steps(network, history, rows, GATE_HORIZONS, config.pools, f"market {number}")
-        gains.append(np.nanmean(step_gains(market.log_iv, market.observed, rows, steps, GATE_HORIZONS), 1))
+        errors = step_errors(market.log_iv, market.observed, np.arange(len(market.log_iv)), rows, steps).errors.mean(1)
+        gains.append(1 - errors / errors[:, :1])
     return GatePrior(np.mean(gains, 0), np.std(gains, 0, ddof=1))
 
 # %% ../nbs/35_pretraining.ipynb #ca09fcb8
@@ -524,52 +558,122 @@ def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
     "JSON knows lists only."
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
+# %% ../nbs/35_pretraining.ipynb #7a1be920
+def _days_of(panel: xr.Dataset) -> np.ndarray:
+    "Dates as days since 1970."
+    return np.asarray(panel["date"].values.astype("datetime64[D]").astype(float))
+
+
+def recent(
+    panel: xr.Dataset,  # validated panel
+    rows: np.ndarray,  # (origin,) rows of the origins
+    pools: Pools = POOLS,  # steps of the window
+) -> tuple[xr.Dataset, np.ndarray]:  # from the first row that a window reaches on, what was known then carried to it; the origins there
+    "The part of a panel that the windows of some origins need."
+    start = max(0, int(rows.min(initial=panel.sizes["date"])) + 1 - int(step_edges(pools)[-1]))
+    if start == 0:
+        return panel, rows
+    part, before = panel.isel(date=slice(start, None)), panel["iv"].values[: start + 1]
+    last = start - np.isfinite(before)[::-1].argmax(0)
+    iv = part["iv"].values.copy()
+    iv[0] = np.take_along_axis(before, last[None], 0)[0]
+    return part.assign(iv=(part["iv"].dims, iv)), rows - start
+
+
+def interpolated(
+    shares: np.ndarray,  # (origin, horizon) at GATE_HORIZONS
+    horizons: Sequence[int],  # trading rows ahead
+) -> np.ndarray:  # (origin, horizon) at `horizons`; beyond the longest that of the longest
+    "Shares of the step at any horizons."
+    return np.stack([np.interp(np.log(horizons), np.log(GATE_HORIZONS), row) for row in shares])
+
 # %% ../nbs/35_pretraining.ipynb #b0a7e3c6
-class PretrainedHybrid(Forecaster):
+class _Gated(Forecaster):
+    "A forecaster whose steps pass a gate that at each date knows the past alone."
+
+    pretrained: Pretrained
+    network: PretrainedNetwork
+    gate: GateConfig | None
+    record: GateRecord | None = None  # of the days that `fit` saw
+
+    def noted(self, panel: xr.Dataset, begin: float) -> GateRecord:
+        "Errors from the first trading day of each week of `panel`, from the day `begin` on."
+        days = _days_of(panel)
+        rows = 1 + np.flatnonzero(np.diff((days + 3) // 7))  # the first day of 1970 was a Thursday
+        rows = rows[(days[rows] >= begin) & (rows >= FEWEST_ROWS) & (rows < len(days) - 1)]
+        part, rows = recent(panel, rows, self.pretrained.pools)
+        steps = network_steps(self.network, GridHistory.of_panel(part), rows, GATE_HORIZONS, self.pretrained.pools, f"{self.name}: gate")
+        known, steps = last_known(np.log(part["iv"].values)), regrid(steps, PRIOR_GRID, self.grid)
+        return step_errors(known, part["observed"].values, _days_of(part), rows, steps)
+
+    def grown(self, record: GateRecord, history: xr.Dataset) -> GateRecord:
+        "The record with what came of its last entries, and with those after them."
+        done = np.isfinite(record.came).all(0)
+        later = self.noted(history, record.dates[~done][0] if (~done).any() else record.dates.max(initial=-np.inf) + 1)
+        parts = (record.dates[done], later.dates), (record.came[:, done], later.came), (record.errors[:, done], later.errors)
+        return GateRecord(np.concatenate(parts[0]), *(np.concatenate(both, 1) for both in parts[1:]))
+
+    def shares(
+        self,
+        history: xr.Dataset,  # validated panel that holds every origin and what came before it
+        rows: np.ndarray,  # (origin,) rows of the origins
+    ) -> np.ndarray:  # (origin, horizon) share of the step at GATE_HORIZONS
+        "The gate on each origin: settled each month on what came in earlier months. Raises `HybridIVError` before `fit`."
+        if self.gate is None:
+            return np.ones((len(rows), len(GATE_HORIZONS)))
+        if self.record is None:
+            raise HybridIVError(f"{self.name}: call fit before forecast")
+        months, number = np.unique(history["date"].values[rows].astype("datetime64[M]"), return_inverse=True)
+        begins = months.astype("datetime64[D]").astype(float)
+        record = self.grown(self.record, history.isel(date=slice(int((_days_of(history) < begins[-1]).sum()))))
+        return np.stack([settle_gate(record, day, self.pretrained.gate, self.gate) for day in begins])[number]
+
+# %% ../nbs/35_pretraining.ipynb #c3f8d214
+class PretrainedHybrid(_Gated):
     "The hybrid as shipped: pretrained on simulated markets, put to work on any panel."
 
     def __init__(
         self,
         pretrained: Pretrained | None = None,  # default: the weights that come with the package
         name: str = "hybrid",  # how it is called in tables
-        gated: bool = True,  # settle a share of the step for each horizon on the panel; else take it whole
+        gate: GateConfig | None = GateConfig(),  # how the share of the step is settled; None: every step is taken whole
         arbitrage_free: bool = True,  # project the forecast
-        doubt: float = 1.0,  # how much wider than over simulated markets the gate's prior is taken
-        origins: int = 600,  # most origins on which the gate is settled
         fine_tuning: TrainingConfig | None = None,  # train the temporal network on the panel, with early stopping; None: not at all
     ) -> None:
         self.pretrained = load_pretrained() if pretrained is None else pretrained
-        self.name, self.gated, self.arbitrage_free, self.doubt, self.origins = name, gated, arbitrage_free, doubt, origins
-        self.fine_tuning, self.network = fine_tuning, self.pretrained.network
-        self.gate = np.ones(len(GATE_HORIZONS))  # share of the step at GATE_HORIZONS
+        self.name, self.gate, self.arbitrage_free, self.fine_tuning = name, gate, arbitrage_free, fine_tuning
+        self.network = self.pretrained.network
 
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
         both = xr.concat([train, valid], "date", data_vars="minimal", coords="minimal", compat="override", join="exact")
-        history, log_iv, observed = GridHistory.of_panel(both), last_known(np.log(both["iv"].values)), both["observed"].values
         if self.fine_tuning is not None:
-            self.network = _fine_tuned(self.pretrained, self.fine_tuning, history, regrid_mask(observed, self.grid), train.sizes["date"])
-        if not self.gated:
-            return
-        begin = FEWEST_ROWS if self.fine_tuning is None else train.sizes["date"]
-        rows = np.unique(np.linspace(min(begin, len(log_iv) - 2), len(log_iv) - 2, self.origins).astype(int))
-        steps = network_steps(self.network, history, rows, GATE_HORIZONS, self.pretrained.pools, f"{self.name}: gate")
-        gains = step_gains(log_iv, observed, rows, regrid(steps, PRIOR_GRID, self.grid), GATE_HORIZONS)
-        self.gate = settle_gate(gains, rows, self.pretrained.gate, self.doubt)
+            history, seen = GridHistory.of_panel(both), regrid_mask(both["observed"].values, self.grid)
+            self.network = _fine_tuned(self.pretrained, self.fine_tuning, history, seen, train.sizes["date"])
+        check_range(self.grid)
+        begin = -np.inf if self.fine_tuning is None else _days_of(valid)[0]
+        self.record = None if self.gate is None else self.noted(both, begin)
 
-    def gate_at(
+    def _moves(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        "Today's ln iv (origin, ...) and the gated steps (origin, horizon, ...) on the panel's grid."
+        shares = interpolated(self.shares(history, rows), horizons)
+        history, rows = recent(history, rows, self.pretrained.pools)
+        steps = network_steps(self.network, GridHistory.of_panel(history), rows, horizons, self.pretrained.pools, self.name)
+        return last_known(np.log(history["iv"].values))[rows], shares[..., None, None, None] * regrid(steps, PRIOR_GRID, self.grid)
+
+    def freed(
         self,
-        horizons: Sequence[int],  # trading rows ahead
-    ) -> np.ndarray:  # (horizon,) share of the step; beyond the longest that of the longest
-        "Shares of the step at any horizons."
-        return np.interp(np.log(horizons), np.log(GATE_HORIZONS), self.gate)
+        today: np.ndarray,  # (origin, asset, maturity, moneyness) ln iv
+        steps: np.ndarray,  # (origin, horizon, asset, maturity, moneyness) steps of ln iv
+        history: xr.Dataset,  # validated panel, for the carry
+        rows: np.ndarray,  # (origin,) rows of the origins
+    ) -> np.ndarray:  # (origin, horizon, asset, maturity, moneyness) iv, annual decimals
+        "Moved surfaces, projected if so configured."
+        if not self.arbitrage_free:
+            return np.asarray(np.exp(today[:, None] + steps))
+        return ArbitrageFree("project", self.grid).surfaces(today, steps, np.ones(steps.shape[1]), forward_over_spot(history, rows))
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
-        steps = network_steps(self.network, GridHistory.of_panel(history), rows, horizons, self.pretrained.pools, self.name)
-        steps, gate = regrid(steps, PRIOR_GRID, self.grid), self.gate_at(horizons)
-        today = last_known(np.log(history["iv"].values))[rows]
-        if not self.arbitrage_free:
-            return np.exp(today[:, None] + gate[:, None, None, None] * steps)
-        return ArbitrageFree("project", self.grid).surfaces(today, steps, gate, forward_over_spot(history, rows))
+        return self.freed(*self._moves(history, rows, horizons), history, rows)
 
 # %% ../nbs/35_pretraining.ipynb #cc05e0b7
 def regrid_mask(
@@ -615,3 +719,60 @@ def _fine_tuned(
 
     train_network(network, lambda one, epoch: forecast_loss(network, *one), batches, valid, training, network.config.seed)
     return network.eval()
+
+# %% ../nbs/35_pretraining.ipynb #e02d5a17
+def window_attention(
+    hybrid: PretrainedHybrid,  # fitted
+    history: xr.Dataset,  # panel that holds every origin and what came before it
+    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
+) -> xr.DataArray:  # (origin, asset, lag) weights that sum to one, nan where the history is too short; lag: newest day of a step, rows back
+    "Attention of the temporal network for each origin and asset. Raises `HybridIVError` for unknown origins."
+    history = validate_panel(history)
+    rows, pools = origin_index(hybrid.name, history, origins), hybrid.pretrained.pools
+    part, at = recent(history, rows, pools)
+    batch = GridHistory.of_panel(part).batch(at, pools)
+    with torch.no_grad():
+        weights = hybrid.network(batch, torch.ones(1))[1].double().numpy()[..., ::-1]
+    weights = np.where(batch.active.numpy()[..., None], weights, np.nan)
+    labels = {"origin": history["date"].values[rows], "asset": history["asset"].values, "lag": step_edges(pools)[:-1]}
+    return xr.DataArray(weights, labels, ("origin", "asset", "lag"), name="attention")
+
+# %% ../nbs/35_pretraining.ipynb #f8b26a13
+def _drawn(
+    hybrid: PretrainedHybrid, batch: OriginBatch, horizons: Sequence[int], generator: torch.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    "A draw of today's latents: what it adds to ln iv today (origin, ...), and its whole steps (origin, horizon, ...)."
+    vae, there = hybrid.network.vae, batch.active.numpy()[..., None, None]
+    with torch.no_grad():
+        mean, log_variance = batch.moments(vae)
+        noise = torch.randn(mean.shape, generator=generator)
+        steps = hybrid.network(batch, torch.tensor(list(horizons)).float(), noise=noise)[0] - batch.log_iv[:, None]
+        blur = SCALE * (vae.decode((mean + noise * torch.exp(0.5 * log_variance))[:, :, -1]) - vae.decode(mean[:, :, -1]))
+    added, moved = (regrid(values.double().numpy(), PRIOR_GRID, hybrid.grid) for values in (blur, steps))
+    return there * added, there[:, None] * moved
+
+
+def pretrained_draws(
+    hybrid: PretrainedHybrid,  # fitted
+    history: xr.Dataset,  # panel that holds every origin and what came before it
+    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
+    horizons: Sequence[int],  # trading rows ahead, rising
+    draws: int = 100,  # number of draws
+    seed: int = 0,  # of the draws
+) -> xr.DataArray:  # iv, annual decimals, on (sample, *FORECAST_AXES); nan where the asset has no history
+    "Forecasts under draws of the latents, each free of arbitrage if the hybrid is. Raises `HybridIVError` as `forecast` does."
+    history = validate_panel(history)
+    check_same_panel(hybrid.name, history, hybrid.grid, hybrid.assets)
+    check_horizons(horizons)
+    if draws < 1:
+        raise HybridIVError(f"draws: needs at least one, got {draws}")
+    rows = origin_index(hybrid.name, history, origins)
+    shares = interpolated(hybrid.shares(history, rows), horizons)[..., None, None, None]
+    part, at = recent(history, rows, hybrid.pretrained.pools)
+    batch, today = GridHistory.of_panel(part).batch(at, hybrid.pretrained.pools), last_known(np.log(part["iv"].values))[at]
+    generator, out = torch.Generator().manual_seed(seed), []
+    for _ in progress(range(draws), "drawing"):
+        blur, steps = _drawn(hybrid, batch, horizons, generator)
+        out.append(hybrid.freed(today + blur, shares * steps, history, rows))
+    labels = {"origin": history["date"].values[rows], "horizon": list(horizons), **{axis: history[axis].values for axis in SURFACE_AXES}}
+    return xr.DataArray(np.stack(out), {"sample": np.arange(draws), **labels}, ("sample", *FORECAST_AXES), name="iv")

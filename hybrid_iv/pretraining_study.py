@@ -5,7 +5,7 @@
 # %% ../nbs/56_pretraining_study.ipynb #b2c3cbd6
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -73,24 +73,19 @@ def error_ratios(
 
 # %% ../nbs/56_pretraining_study.ipynb #5f25e4dc
 def walk_forward(
-    make: Callable[[], PretrainedHybrid],  # builds the forecaster
+    hybrid: PretrainedHybrid,  # not fitted yet
     panel: xr.Dataset,  # validated panel
     begins: Sequence[int],  # rows at which blocks begin, rising; the last block ends with the panel
     stride: int = 1,  # origins taken: every so many rows
-    end: int | None = None,  # row after the last origin; default: the end of the panel
-) -> xr.Dataset:  # as `stretch_errors`, all blocks together, with `gate` on (block, gate_horizon) and `block` on origin
-    "Forecast block after block, each with a gate that knows the days before it alone. Raises `HybridIVError` as `fit` does."
+) -> xr.Dataset:  # as `stretch_errors`, with the block of each origin and its gate on (origin, gate_horizon)
+    "Forecast from the first block on. Raises `HybridIVError` as `fit` does."
     panel = validate_panel(panel)
-    stops, parts, gates = [*begins[1:], panel.sizes["date"] - 1 if end is None else end], [], []
-    for number, (begin, stop) in enumerate(zip(progress(list(begins), "blocks"), stops, strict=True)):
-        hybrid = make()
-        cut = max(1, begin - max(1, begin // 5))
-        hybrid.fit(panel.isel(date=slice(cut)), panel.isel(date=slice(cut, begin)))
-        rows = np.arange(begin, stop, stride)
-        parts.append(stretch_errors(hybrid, panel, rows).assign_coords(block=("origin", np.full(len(rows), number))))
-        gates.append(hybrid.gate)
-    whole = xr.concat(parts, "origin")
-    return whole.assign(gate=(("number", "gate_horizon"), np.array(gates)), gate_horizon=("gate_horizon", list(GATE_HORIZONS)))
+    first, rows = begins[0], np.arange(begins[0], panel.sizes["date"] - 1, stride)
+    cut = max(1, first - max(1, first // 5))
+    hybrid.fit(panel.isel(date=slice(cut)), panel.isel(date=slice(cut, first)))
+    block = np.searchsorted(np.asarray(begins), rows, side="right") - 1
+    errors = stretch_errors(hybrid, panel, rows).assign_coords(block=("origin", block))
+    return errors.assign(gate=(("origin", "gate_horizon"), hybrid.shares(panel, rows)), gate_horizon=list(GATE_HORIZONS))
 
 # %% ../nbs/56_pretraining_study.ipynb #feda26bb
 def prior_markets(
@@ -98,12 +93,12 @@ def prior_markets(
     prior: PriorConfig,  # where the markets come from
     numbers: Sequence[int],  # seeds, none of them seen in training
 ) -> pd.DataFrame:  # market, dynamics, then as `error_ratios`
-    "The hybrid as shipped on simulated markets: gate settled on the first 60 % of the days, tested on the rest."
+    "The hybrid as shipped on simulated markets: fitted on the first 60 % of the days, tested on the rest."
     out = []
     for number in progress(list(numbers), "markets"):
         market = draw_market([7_000_000, number], prior)
         panel = market.panel()
         begin = int(0.6 * panel.sizes["date"])
-        errors = walk_forward(lambda: PretrainedHybrid(pretrained), panel, [begin], stride=5)
+        errors = walk_forward(PretrainedHybrid(pretrained), panel, [begin], stride=5)
         out.append(error_ratios(errors).assign(market=number, dynamics=market.dynamics))
     return pd.concat(out, ignore_index=True)
