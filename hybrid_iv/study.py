@@ -29,13 +29,13 @@ import torch
 import xarray as xr
 
 # %% auto #0
-__all__ = ['BENCHMARKS', 'NETWORKS', 'TUNED', 'SETTINGS_OF', 'SEEDED', 'PROJECTED', 'PROFILES', 'RESULT_TABLES', 'HYBRIDS',
-           'TRADED_HORIZON', 'Profile', 'build_model', 'StudyConfig', 'repository', 'source_digest', 'package_versions',
-           'Stage', 'Case', 'study_case', 'Job', 'forecast_stage', 'evaluation_stage', 'pack_table', 'unpack_table',
-           'tuning_stage', 'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'git_commit',
-           'write_study', 'write_table', 'write_figure']
+__all__ = ['BENCHMARKS', 'NETWORKS', 'TUNED', 'SETTINGS_OF', 'SEEDED', 'PROJECTED', 'PROFILES', 'RESULT_TABLES', 'TRADED_HORIZON',
+           'Profile', 'build_model', 'StudyConfig', 'repository', 'source_digest', 'package_versions', 'Stage', 'Case',
+           'study_case', 'Job', 'forecast_stage', 'evaluation_stage', 'pack_table', 'unpack_table', 'tuning_stage',
+           'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'git_commit', 'write_study',
+           'write_table', 'write_figure']
 
-# %% ../nbs/55_study.ipynb #b97a4c3b
+# %% ../nbs/55_study.ipynb #7b27e5ab
 from .attention_analysis import attention_by_regime, co_movement_table, liquidity_table, pretrained_attention, stressed_origins
 from .attention_lstm import CurriculumConfig, LSTMConfig
 from .datasets import DATASETS, cache_folder, load_dataset
@@ -56,7 +56,7 @@ from .evaluation import BREAKDOWN_HORIZONS, METRIC_COLUMNS, evaluate_forecast, l
 from .features import Split, default_split, origin_rows, part_of
 from .forecaster import Forecaster
 from .hybrid import EachAsset, Hybrid, HybridConfig, PaperConfig, PaperHybrid, attention_weights, forward_over_spot
-from .pretraining import PretrainedHybrid
+from .pretraining import PretrainedHybrid, interpolated
 from .projection import project
 from .significance import significance_table
 from .simulation import MarketConfig, oracle_forecast, simulate_market
@@ -338,7 +338,7 @@ class Job:
             hybrid = suggest_sizes(FixedTrial(found["settings"]), hybrid)
         return hybrid, profile.paper
 
-# %% ../nbs/55_study.ipynb #7aa455cd
+# %% ../nbs/55_study.ipynb #7c0e08d6
 def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     "Fit a model and roll it through the test part."
     with counted_steps() as steps:
@@ -346,10 +346,11 @@ def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     result = xr.Dataset({"iv": fitted.forecast(case.panel, case.origins, case.horizons)})
     if isinstance(fitted, Hybrid):
         result["attention"] = attention_weights(fitted, case.panel, case.origins)
-    if isinstance(fitted, PretrainedHybrid):
-        result["attention"] = pretrained_attention(fitted, case.panel, case.origins)
-    if isinstance(fitted, Hybrid | PretrainedHybrid):
         result["gate"] = ("horizon", fitted.gate_at(case.horizons))
+    if isinstance(fitted, PretrainedHybrid):
+        rows = pd.DatetimeIndex(case.panel["date"].values).get_indexer(case.origins)
+        result["attention"] = pretrained_attention(fitted, case.panel, case.origins)
+        result["gate"] = (("origin", "horizon"), interpolated(fitted.shares(case.panel, rows), case.horizons))
     if hasattr(fitted, "network"):
         trials = int(json.loads(tuned)["trials"]) if tuned else 0
         records = {stage: record.to_dict("list") for stage, record in getattr(fitted, "records", {}).items()}
@@ -637,8 +638,7 @@ def with_mean_over_seeds(
     added = mean[(mean["seeds"] == most) & (most > 1)].drop(columns="seeds").assign(seed="mean")
     return pd.concat([metrics.astype({"seed": str}), added], ignore_index=True)[list(METRIC_COLUMNS)]
 
-# %% ../nbs/55_study.ipynb #84ccec60
-HYBRIDS = ("hybrid", "hybrid-panel", "hybrid-across", "hybrid-paper")  # whose gates and attention are shown
+# %% ../nbs/55_study.ipynb #c4e91649
 TRADED_HORIZON = 10  # trading rows for which contracts are held
 
 
@@ -673,15 +673,16 @@ def _kinds_of(panel: xr.Dataset) -> dict[str, str]:
     names = [str(asset) for asset in panel["asset"].values]
     return {name: "indices" if name.startswith("INDEX") else "stocks" for name in names if name.startswith(("INDEX", "STOCK"))}
 
-# %% ../nbs/55_study.ipynb #4dccf854
+# %% ../nbs/55_study.ipynb #398d0b7f
 def _facts(case: Case, stages: Mapping[str, Stage]) -> dict[str, Any]:
     "What the manifest says of a panel."
     days = [str(pd.Timestamp(day).date()) for day in (*case.panel["date"].values[[0, -1]], *case.origins[[0, -1]])]
-    gates = {model: stages[model].result()["gate"].values.round(3).tolist() for model in HYBRIDS if model in stages}
+    found = {model: stage.result() for model, stage in stages.items()}
+    gates = {model: one["gate"].mean([a for a in one["gate"].dims if a != "horizon"]) for model, one in found.items() if "gate" in one}
     return {
         "panel_hash": panel_hash(case.panel), "days": case.panel.sizes["date"], "assets": case.panel.sizes["asset"],
         "first": days[0], "last": days[1], "train_end": str(case.split.train_end.date()), "valid_end": str(case.split.valid_end.date()),
-        "origins": len(case.origins), "first_origin": days[2], "last_origin": days[3], "horizons": list(case.horizons), "gates": gates,
+        "origins": len(case.origins), "first_origin": days[2], "last_origin": days[3], "horizons": list(case.horizons), "gates": {model: gate.values.round(3).tolist() for model, gate in gates.items()},
     }
 
 # %% ../nbs/55_study.ipynb #51ffdbcf
