@@ -21,7 +21,7 @@ import xarray as xr
 from .features import PAPER_SPLIT_DATES
 from .gridding import grid_points
 from .simulation import MarketConfig, noisy_panel, simulate_market
-from .surface import DAYS_PER_YEAR, PAPER_GRID, Grid, HybridIVError, load_panel, logger, make_panel, panel_hash, save_panel
+from .surface import DAYS_PER_YEAR, PAPER_GRID, Grid, HybridIVError, load_panel, logger, make_panel, save_panel
 
 # %% auto #0
 __all__ = ['US_STOCKS_GRID', 'SPX_FACTORS_GRID', 'DATASETS', 'us_stocks_delta_surfaces', 'spx_factor_volatility', 'cache_folder',
@@ -131,9 +131,18 @@ def _data_file(*parts: str) -> Path:
     return path
 
 
+def _dated(path: Path) -> pd.DataFrame:
+    "A CSV file by its column `date`. Raises `HybridIVError` for the first value there that is no day."
+    table = pd.read_csv(path)
+    days = pd.to_datetime(table["date"], errors="coerce")
+    for row in np.flatnonzero(days.isna()):
+        raise HybridIVError(f"{path}: column date, line {row + 2}: must be a day, got {table['date'].iloc[row]!r}")
+    return table.assign(date=days).set_index("date")
+
+
 def _spx_factors(grid: Grid) -> xr.Dataset:
     "Build the panel of the S&P 500 factor surfaces on `grid`."
-    table = pd.read_csv(_data_file("spx_factors", "spx_factors.csv"), parse_dates=["date"], index_col="date")
+    table = _dated(_data_file("spx_factors", "spx_factors.csv"))
     tau, rate, spot = np.asarray(grid.maturities), table["rate"].to_numpy()[:, None], table["close"].to_numpy()[:, None]
     forward = spot * np.exp(rate * tau)
     beta = table[[f"beta_{i}" for i in range(1, 6)]].to_numpy()[:, None, None]
@@ -141,7 +150,7 @@ def _spx_factors(grid: Grid) -> xr.Dataset:
     iv = spx_factor_volatility(beta, np.log(ratio), tau[:, None])
     on_spot = ratio * (forward / spot)[..., None]  # K/S of each cell
     trusted = (on_spot >= 0.8) & (on_spot <= 1.2) & (tau[:, None] >= 30 / DAYS_PER_YEAR) & (iv >= 0.03)
-    vix = pd.read_csv(_data_file("vix", "vix.csv"), parse_dates=["date"], index_col="date")["close"].reindex(table.index)
+    vix = _dated(_data_file("vix", "vix.csv"))["close"].reindex(table.index)
     variables = {
         "observed": trusted[:, None], "forward": forward[:, None], "rate": np.broadcast_to(rate, forward.shape)[:, None],
         "volume": table["volume"].to_numpy(float)[:, None], "vix": vix.to_numpy(),
@@ -188,22 +197,22 @@ def _cached(name: str, key: str, build: Callable[[], xr.Dataset]) -> xr.Dataset:
 
 
 def _read_or_build(name: str, key: str, build: Callable[[], xr.Dataset]) -> xr.Dataset:
-    "The panel from its cache file, else built and written there."
-    path = cache_folder() / f"{name}-{key}.nc"
-    if path.is_file():
+    "The panel from its cache file, whose name ends in the hash of its bytes, else built and written there."
+    folder = cache_folder()
+    for path in folder.glob(f"{name}-{key}-*.nc"):
         try:
-            panel = load_panel(path)
-            expected = panel.attrs.pop("content_hash", None)
-            if panel_hash(panel) == expected:
-                return panel
-            logger.warning("%s: the values do not match their hash; built again", path)
+            if path.stem.endswith(_file_hash(path)):
+                return load_panel(path)
         except HybridIVError as error:
-            logger.warning("%s; built again", error)
+            logger.warning("%s", error)
+        logger.warning("%s: damaged; built again", path)
+        path.unlink(missing_ok=True)
     panel = build()
     try:
-        save_panel(panel.assign_attrs(content_hash=panel_hash(panel)), path)
+        draft = save_panel(panel, folder / f".{name}-{key}-{os.getpid()}.nc")
+        os.replace(draft, folder / f"{name}-{key}-{_file_hash(draft)}.nc")
     except OSError as error:
-        logger.warning("%s: cannot be written (%s); the panel is not cached", path, error)
+        logger.warning("%s: cannot be written (%s); the panel is not cached", folder, error)
     return panel
 
 # %% ../nbs/15_datasets.ipynb #9b42b974

@@ -55,7 +55,11 @@ def default_split(
     "The panel's own split, else the paper's dates where the panel spans them, else 60 % / 15 % / 25 % of its days."
     dates = pd.DatetimeIndex(panel["date"].values)
     if "train_end" in panel.attrs and "valid_end" in panel.attrs:
-        return Split(pd.Timestamp(panel.attrs["train_end"]), pd.Timestamp(panel.attrs["valid_end"]))
+        words = [panel.attrs[name] for name in ("train_end", "valid_end")]
+        days = [pd.to_datetime(word, errors="coerce") for word in words]
+        if any(pd.isna(day) for day in days):
+            raise HybridIVError(f"attributes train_end and valid_end: must be days, got {words[0]!r} and {words[1]!r}")
+        return Split(*days)
     train_end, valid_end = map(pd.Timestamp, PAPER_SPLIT_DATES)
     if dates[0] < train_end - pd.DateOffset(years=2) and dates[-1] > valid_end + pd.DateOffset(months=6):
         return Split(train_end, valid_end)

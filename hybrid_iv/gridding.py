@@ -14,7 +14,7 @@ import polars as pl
 import xarray as xr
 from joblib import Parallel, delayed
 
-from .black import ParityReason, Reason, american_implied_volatility, forwards_by_parity, implied_volatility
+from .black import ParityReason, Reason, american_implied_volatility, forwards_by_parity, implied_volatility, vega
 from .quotes import KEY, Quotes
 from .surface import DAYS_PER_YEAR, PAPER_GRID, Grid, HybridIVError, make_panel, progress, validate_panel
 
@@ -173,8 +173,10 @@ def _segments(*keys: np.ndarray) -> np.ndarray:
     return np.append(0, np.flatnonzero(change) + 1) if len(keys[0]) else np.zeros(0, np.int64)
 
 # %% ../nbs/13_gridding.ipynb #15b0053e
-def _checked_points(surface: np.ndarray, tau: np.ndarray, k: np.ndarray, iv: np.ndarray, count: int) -> _Points:
-    "The usable points in the order (surface, tau, k), one for each strike, or an error that says what is wrong."
+def _checked_points(
+    surface: np.ndarray, tau: np.ndarray, k: np.ndarray, iv: np.ndarray, count: int, zero: bool = False
+) -> _Points:
+    "The usable points in the order (surface, tau, k), one for each strike, or an error that says what is wrong; `zero` is usable or not."
     surface = np.asarray(surface)
     tau, k, iv = (np.asarray(a, np.float64) for a in (tau, k, iv))
     if surface.dtype.kind not in "iu" or surface.ndim != 1 or any(a.shape != surface.shape for a in (tau, k, iv)):
@@ -183,7 +185,7 @@ def _checked_points(surface: np.ndarray, tau: np.ndarray, k: np.ndarray, iv: np.
     if surface.size and not 0 <= surface.min() <= surface.max() < count:
         raise HybridIVError(f"points: surface numbers must lie in 0..{count - 1}, got {surface.min()} to {surface.max()}")
     points = _Points(surface.astype(np.int64), tau, k, iv)
-    points = points.pick(np.isfinite(tau) & np.isfinite(k) & np.isfinite(iv) & (tau > 0) & (iv > 0))
+    points = points.pick(np.isfinite(tau) & np.isfinite(k) & np.isfinite(iv) & (tau > 0) & ((iv > 0) | zero & (iv == 0)))
     change = (np.diff(points.surface), np.diff(points.tau), np.diff(points.k))
     rising = (change[0] > 0) | (change[0] == 0) & ((change[1] > 0) | (change[1] == 0) & (change[2] >= 0))
     if not rising.all():
@@ -436,6 +438,38 @@ def _volatilities(chains: _Chains, carry: _Carry) -> tuple[np.ndarray, dict[str,
     lost = {code.name.lower(): int((reason[use] == code).sum()) for code in Reason if code != Reason.OK}
     return np.where(use, iv, np.nan), {"no_forward": int(no_forward.sum()), "in_the_money": int(inside.sum()), **lost}
 
+# %% ../nbs/13_gridding.ipynb #6c2f18d3
+def _spreads(chains: _Chains, carry: _Carry, iv: np.ndarray) -> np.ndarray:
+    "Ask minus bid (n,) in volatility of the quotes that have a volatility `iv`, nan where there is none."
+    forward, rate, tau = carry.forward[chains.chain], carry.rate[chains.chain], chains.tau[chains.chain]
+    strike, bid, ask = (chains.column(name) for name in ("strike", "bid", "ask"))
+    is_call, american, discount = chains.table["is_call"].to_numpy(), chains.american[chains.chain], np.exp(-rate * tau)
+    use = np.isfinite(iv) & ~american
+    low, high = (implied_volatility(np.where(use, x, np.nan), forward, strike, tau, discount, is_call)[0] for x in (bid, ask))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        by_vega = (ask - bid) / (discount * forward * vega(np.log(strike / forward), iv**2 * tau, tau))
+    spread = np.where(american, by_vega, high - low)
+    return np.where(spread < 10.0, spread, np.nan)  # the panel's bound: wider ones say nothing
+
+
+def _grid_spreads(
+    surface: np.ndarray, tau: np.ndarray, k: np.ndarray, spread: np.ndarray, count: int, grid: Grid, gridding: Gridding
+) -> np.ndarray:
+    "Spreads (count, maturity, moneyness) at the nodes from those of points (n,); flat beyond the ends, nan without a smile."
+    out, points = np.full((count, *grid.shape), np.nan), _checked_points(surface, tau, k, spread, count, zero=True)
+    start = _segments(points.surface, points.tau)
+    size = np.diff(np.append(start, len(points.k)))
+    points = points.pick(np.repeat(size >= gridding.min_strikes, size))
+    if not len(points.k):
+        return out
+    start, value = _segments(points.surface, points.tau), points.iv[:, None]
+    value = _interpolate(points.k, value, _monotone_slopes(points.k, value, start), start, np.log(grid.moneyness))[..., 0]
+    names, expiry = points.surface[start], points.tau[start]
+    first = _segments(names)
+    value = _interpolate(expiry, value, _monotone_slopes(expiry, value, first), first, np.asarray(grid.maturities))
+    out[names[first]] = np.maximum(value, 0.0)  # rounding
+    return out
+
 # %% ../nbs/13_gridding.ipynb #e2c01563
 def _at_nodes(chains: _Chains, carry: _Carry, days: np.ndarray, maturities: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Spot (date,), forward and rate (date, maturity) on the panel's days; nan on days without chains."
@@ -462,6 +496,7 @@ class _AssetGrid:
     forward: np.ndarray  # (date, maturity)
     rate: np.ndarray  # (date, maturity)
     volume: np.ndarray  # (date,) contracts
+    iv_spread: np.ndarray  # (date, maturity, moneyness) annual decimal
     lost: dict[str, int]
     forwards: pd.DataFrame
 
@@ -480,6 +515,7 @@ def _grid_asset(
     ahead, which = np.nonzero((known <= days[:, None]) & (happens > days[:, None]))
     event_tau = (happens[which] - days[ahead]).astype(float) / DAYS_PER_YEAR
     values, observed = grid_points(row, tau, k, iv, len(days), grid, gridding, ahead, event_tau)
+    width = _grid_spreads(row, tau, k, _spreads(chains, carry, iv), len(days), grid, gridding)
     spot, forward, rates = _at_nodes(chains, carry, days, grid.maturities)
     given = np.isfinite(spot)
     values[~given], observed[~given] = np.nan, False
@@ -490,7 +526,7 @@ def _grid_asset(
     source[carry.parity >= 0] = [ParityReason(r).name.lower() for r in carry.parity[carry.parity >= 0]]
     forwards = pd.DataFrame({"date": chains.day, "expiry": chains.expiry, "tau": chains.tau, "forward": carry.forward,
                              "rate": carry.rate, "reason": source})  # fmt: skip
-    return _AssetGrid(values, observed, spot, forward, rates, volume, lost, forwards)
+    return _AssetGrid(values, observed, spot, forward, rates, volume, np.where(observed, width, np.nan), lost, forwards)
 
 # %% ../nbs/13_gridding.ipynb #5f0ddaca
 @dataclass(frozen=True)
@@ -509,6 +545,14 @@ def _by_asset(quotes: Quotes, assets: list[str]) -> Iterator[pl.DataFrame]:
         yield Quotes(quotes.table.filter(pl.col("asset") == asset), quotes.info).collect()
 
 
+def _event_days(events: pd.DataFrame, name: str) -> pd.Series:
+    "A column of the events as days, or an error that shows the first value that is none."
+    days = pd.to_datetime(events[name], errors="coerce")
+    for i in np.flatnonzero(days.isna()):
+        raise HybridIVError(f"events: column {name}, asset {events['asset'].iloc[i]}: must be a day, got {events[name].iloc[i]!r}")
+    return days
+
+
 def _checked_events(events: pd.DataFrame | None, assets: list[str]) -> pd.DataFrame:
     "Events of known assets with the four columns, in a fixed order."
     columns = ["asset", "date", "known_on", "kind"]
@@ -517,7 +561,7 @@ def _checked_events(events: pd.DataFrame | None, assets: list[str]) -> pd.DataFr
     absent = [name for name in columns if name not in events]
     if absent:
         raise HybridIVError(f"events: columns {absent} are missing; needed are {columns}")
-    events = events.assign(date=pd.to_datetime(events["date"]), known_on=pd.to_datetime(events["known_on"]))
+    events = events.assign(**{name: _event_days(events, name) for name in ("date", "known_on")})
     return events.loc[events["asset"].isin(assets), columns].sort_values(["asset", "date"], ignore_index=True)
 
 # %% ../nbs/13_gridding.ipynb #9fcd0515
@@ -543,11 +587,13 @@ def quotes_to_panel(
     work = (delayed(_grid_asset)(table, days, ahead[ahead["asset"] == asset], grid, gridding, moneyness_kind, rate)
             for asset, table in zip(assets, tables))  # fmt: skip
     done: list[_AssetGrid] = list(Parallel(n_jobs=jobs)(work))
-    names = ("iv", "observed", "spot", "forward", "rate", "volume")
+    names = ("iv", "observed", "spot", "forward", "rate", "volume", "iv_spread")
     values = {name: np.stack([getattr(one, name) for one in done], axis=1) for name in names}
     iv, spot = values.pop("iv"), values.pop("spot")
     if np.isnan(values["volume"]).all():
         del values["volume"]
+    if not (values["iv_spread"] > 0).any():  # closes: bid and ask are one
+        del values["iv_spread"]
     styles = Quotes(quotes.table.select("exercise_style").unique(), quotes.info).collect()["exercise_style"].to_list()
     attributes = {"moneyness_kind": moneyness_kind, "exercise_style": "american" if "american" in styles else "european",
                   "quote_time": quotes.info.quote_time, "calendar": quotes.info.calendar, "currency": quotes.info.currency,

@@ -112,14 +112,13 @@ class _Cos:
     width: float  # b - a
 
     def put_weights(self, k: np.ndarray) -> np.ndarray:
-        "Cosine coefficients of the put payoff (e^k - e^x)^+ for strikes k (m,): (n, m)."
-        reach = np.clip(k - self.start, 0.0, self.width)
-        u, strike = self.u[:, None], np.exp(k)
+        "Cosine coefficients of the put payoff (e^k - e^x)^+ for strikes k (m,): (m, n)."
+        reach, u = np.clip(k - self.start, 0.0, self.width)[:, None], self.u
         sine, cosine = np.sin(u * reach), np.cos(u * reach)
         chi = (np.exp(self.start + reach) * (cosine + u * sine) - np.exp(self.start)) / (1 + u**2)
         psi = np.divide(sine, u, out=np.broadcast_to(reach, sine.shape).copy(), where=u > 0)
-        weights = 2 / self.width * (strike * psi - chi)
-        weights[0] /= 2
+        weights = 2 / self.width * (np.exp(k)[:, None] * psi - chi)
+        weights[:, 0] /= 2
         return weights
 
 # %% ../nbs/11_simulation.ipynb #ddfd870d
@@ -156,7 +155,7 @@ def bates_call(
         setup = _cos_setup(law, states[rows], tau, events, float(np.abs(k).max()))
         exponents = np.stack([setup.fast, setup.slow, setup.level])
         density = np.exp(states[rows] @ exponents.real + setup.base.real) * np.cos(states[rows] @ exponents.imag + setup.base.imag)
-        out[rows] = density @ setup.put_weights(k) - np.expm1(k)
+        out[rows] = density @ np.ascontiguousarray(setup.put_weights(k).T) - np.expm1(k)
     return out
 
 # %% ../nbs/11_simulation.ipynb #8dd0e357
@@ -217,13 +216,25 @@ class MarketConfig(ParameterRanges):
             span = getattr(self, field.name)
             if isinstance(span, tuple) and not (len(span) == 2 and span[0] <= span[1]):
                 raise HybridIVError(f"market: {field.name} must be (low, high), got {span}")
-        if len(pd.bdate_range(self.start, self.end)) < 2:
+        if len(pd.bdate_range(*_days("market", [self.start, self.end]))) < 2:
             raise HybridIVError(f"market: no two business days from {self.start} to {self.end}")
 
     @property
     def assets(self) -> tuple[str, ...]:
         "Names: INDEX1, ..., STOCK01, ..."
         return tuple(f"INDEX{i + 1}" for i in range(self.indices)) + tuple(f"STOCK{i + 1:02d}" for i in range(self.stocks))
+
+
+def _days(name: str, values: Sequence[Any] | pd.DatetimeIndex) -> pd.DatetimeIndex:
+    "The values as days, or an error that shows the first that is none."
+    for value in values:
+        try:
+            known = not pd.isna(pd.Timestamp(value))
+        except (ValueError, TypeError):
+            known = False
+        if not known:
+            raise HybridIVError(f"{name}: must be days, got {value!r}")
+    return pd.DatetimeIndex(list(values))
 
 # %% ../nbs/11_simulation.ipynb #bbd355a1
 @dataclass(frozen=True)
@@ -518,6 +529,30 @@ def _fill_wings(iv: np.ndarray) -> np.ndarray:
     frame = pd.DataFrame(iv.reshape(-1, iv.shape[-1]).T)
     return np.asarray(frame.ffill().bfill().to_numpy().T.reshape(iv.shape))
 
+# %% ../nbs/11_simulation.ipynb #9f52d0b6
+def _product_puts(setup: _Cos, fast: np.ndarray, slow: np.ndarray, level: np.ndarray, k: np.ndarray) -> np.ndarray:
+    "Puts (fast, slow, level, strike) at all combinations of node values, by blocks of terms, each for the states it matters to."
+    weights, block, puts = setup.put_weights(k), 384, np.zeros((fast.size, k.size, slow.size, level.size))
+    for first in range(0, setup.u.size, block):
+        part = slice(first, first + block)
+        size = fast[:, None] * setup.fast[first].real + slow * setup.slow[first].real + setup.base[first].real
+        alive = size + (level * setup.level[first].real).max() > -37.0  # exp(-37) is below the last bit
+        i, j = np.flatnonzero(alive.any(1)), np.flatnonzero(alive.any(0))
+        (a, b), (c, d) = _exp(np.outer(fast[i], setup.fast[part])), _exp(np.outer(slow[j], setup.slow[part]))
+        e, f = _exp(np.outer(level, setup.level[part]) + setup.base[part])
+        left = np.stack([a, -b], 1)[:, None] * weights[:, None, part]
+        right = np.stack([c[:, None] * e - d[:, None] * f, c[:, None] * f + d[:, None] * e], 2)
+        terms = 2 * a.shape[1]
+        new = left.reshape(-1, terms) @ right.reshape(-1, terms).T
+        puts[np.ix_(i, np.arange(k.size), j)] += new.reshape(i.size, k.size, j.size, -1)
+    return puts.transpose(0, 2, 3, 1)
+
+
+def _exp(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "Real and imaginary part of exp(z): twice as fast as the complex function."
+    size = np.exp(z.real)
+    return size * np.cos(z.imag), size * np.sin(z.imag)
+
 # %% ../nbs/11_simulation.ipynb #a4fa7061
 def surface_table(
     law: BatesLaw,  # pricing law of one asset
@@ -535,10 +570,7 @@ def surface_table(
     corners = np.array([[axis.min(), axis.max()] for axis in (fast, slow, level)]).T
     for row, (j, n) in enumerate(keys):
         setup = _cos_setup(law, corners, grid.maturities[j], n, float(np.abs(k).max()))
-        inner = (np.exp(np.outer(slow, setup.slow))[:, None] * np.exp(np.outer(level, setup.level) + setup.base)).reshape(-1, setup.u.size)
-        outer = np.exp(np.outer(fast, setup.fast))
-        density = outer.real[:, None] * inner.real - outer.imag[:, None] * inner.imag
-        calls[row] = density.reshape(-1, setup.u.size) @ setup.put_weights(k) - np.expm1(k)
+        calls[row] = _product_puts(setup, fast, slow, level, k).reshape(-1, k.size) - np.expm1(k)
     tau = np.array([grid.maturities[j] for j, _ in keys])[:, None, None]
     iv = _fill_wings(np.sqrt(_implied(calls, k) / tau))
     fitted = inverse @ iv
@@ -562,21 +594,31 @@ def true_surfaces(
     "Noise-free implied volatilities of every day."
     chosen = range(len(market.assets)) if assets is None else assets
     out = np.empty((len(market.dates), len(chosen), *grid.shape))
-    events = [market.events_before(round(tau * DAYS_PER_YEAR)) for tau in grid.maturities]
-    k = np.log(grid.moneyness)
+    events = np.stack([market.events_before(round(tau * DAYS_PER_YEAR)) for tau in grid.maturities])
     for place, a in enumerate(chosen):
         law, states = market.law.of(a), np.column_stack([market.variance[:, a], market.level[:, a]])
-        counts = [np.unique(count[:, a]).tolist() for count in events]
-        table = None if exact else surface_table(law, grid, states, counts)
-        basis = None if table is None else table.basis(states)
-        for j, tau in enumerate(grid.maturities):
-            for n in counts[j]:
-                days = events[j][:, a] == n
-                if table is None or basis is None:
-                    calls = bates_call(law, states[days, :2], states[days, 2], k, tau, n)
-                    out[days, place, j] = _fill_wings(np.sqrt(_implied(calls, k) / tau))
-                else:
-                    out[days, place, j] = basis[days] @ table.coefficients[j, n]
+        out[:, place] = (_exact_surfaces if exact else _table_surfaces)(law, grid, states, events[..., a])
+    return out
+
+
+def _exact_surfaces(law: BatesLaw, grid: Grid, states: np.ndarray, events: np.ndarray) -> np.ndarray:
+    "Volatilities (date, maturity, moneyness) of one asset by COS: states (date, 3), events (maturity, date)."
+    k, out = np.log(grid.moneyness), np.empty((len(states), *grid.shape))
+    for j, tau in enumerate(grid.maturities):
+        for n in np.unique(events[j]).tolist():
+            days = events[j] == n
+            calls = bates_call(law, states[days, :2], states[days, 2], k, tau, n)
+            out[days, j] = _fill_wings(np.sqrt(_implied(calls, k) / tau))
+    return out
+
+
+def _table_surfaces(law: BatesLaw, grid: Grid, states: np.ndarray, events: np.ndarray) -> np.ndarray:
+    "The same by the state table."
+    table, out = surface_table(law, grid, states, [np.unique(count).tolist() for count in events]), np.empty((len(states), *grid.shape))
+    values = np.tensordot(table.basis(states), np.stack(list(table.coefficients.values()), 1), 1)
+    for place, (j, n) in enumerate(table.coefficients):
+        days = events[j] == n
+        out[days, j] = values[days, place]
     return out
 
 # %% ../nbs/11_simulation.ipynb #25a677ea
@@ -749,7 +791,7 @@ def oracle_forecast(
     seed: int = 0,  # of the paths
 ) -> xr.DataArray:  # (origin, horizon, asset, maturity, moneyness) iv, annual decimal; nan before listing
     "The best possible forecast, given the true state and law at each origin. Raises `HybridIVError` for dates outside the market."
-    rows = market.dates.get_indexer(pd.DatetimeIndex(list(origins)))
+    rows = market.dates.get_indexer(_days("origins", origins))
     if (rows < 0).any() or rows.size == 0 or min(horizons) < 1 or paths < 2 or paths % 2:
         raise HybridIVError("oracle: origins must be dates of the market, horizons positive, paths even")
     if statistic not in ("median", "mean") or target not in ("truth", "quotes"):
@@ -914,7 +956,7 @@ def market_quotes(
     import polars as pl
 
     names = list(market.assets) if assets is None else list(assets)
-    wanted = market.dates if dates is None else pd.DatetimeIndex(list(dates))
+    wanted = market.dates if dates is None else _days("dates", dates)
     if not set(names) <= set(market.assets) or (market.dates.get_indexer(wanted) < 0).any():
         raise HybridIVError("quotes: assets and dates must be those of the market")
     quoted, out = market.listed & ~missing_days(market), []

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from hybrid_iv.datasets import load_dataset
-from hybrid_iv.surface import DAYS_PER_YEAR, panel_hash
+from hybrid_iv.surface import DAYS_PER_YEAR, HybridIVError, panel_hash
 
 ROOT = Path(__file__).parents[1]
 LOAD = "from hybrid_iv.datasets import load_dataset; from hybrid_iv.surface import panel_hash; print(panel_hash(load_dataset('us-stocks')))"
@@ -49,6 +49,23 @@ def test_a_killed_writer_leaves_nothing_that_is_believed(tmp_path: Path, monkeyp
     assert panel_hash(load_dataset("us-stocks")) == expected
 
 
+def test_a_damaged_file_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One changed bit anywhere, in the header or among the values, and a process that reads it neither crashes nor believes it."""
+    monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path))
+    expected = panel_hash(load_dataset("us-stocks"))
+    [path] = tmp_path.iterdir()
+    whole = path.read_bytes()
+    places = [*range(0, 96, 24), *np.random.default_rng(0).integers(96, len(whole), 4).tolist(), len(whole) - 1]
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        assert panel_hash(load_dataset("us-stocks")) == expected, place
+        [path] = tmp_path.iterdir()
+        assert path.read_bytes() == whole
+    path.write_bytes(whole[:8] + b"\xff" * 200 + whole[208:])  # a header of nonsense, met by a fresh process
+    process = start(tmp_path)
+    assert process.communicate(timeout=120)[0].strip() == expected and process.returncode == 0
+
+
 @pytest.mark.skipif(not os.environ.get("HYBRID_IV_DATA"), reason="HYBRID_IV_DATA is not set: no S&P 500 factor surfaces")
 def test_spx_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path))
@@ -64,3 +81,13 @@ def test_spx_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = pd.concat([level, vix], axis=1).dropna().to_numpy()
     assert len(both) > 5_700 and np.corrcoef(both.T)[0, 1] > 0.97  # the factor surfaces follow VIX
     assert panel_hash(load_dataset("spx-factors")) == panel_hash(panel)
+
+
+def test_a_date_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYBRID_IV_DATA", str(tmp_path))
+    monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path / "cache"))
+    for name in ("spx_factors/spx_factors.csv", "vix/vix.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("date,close\n2020-01-02,1\nsoon,2\n")
+    with pytest.raises(HybridIVError, match="spx_factors.csv: column date, line 3: must be a day, got 'soon'"):
+        load_dataset("spx-factors")

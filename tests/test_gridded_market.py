@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from hybrid_iv.constraints import panel_breaches, summarise_breaches
 from hybrid_iv.gridding import GriddingReport, quotes_to_panel
 from hybrid_iv.quotes import Quotes, clean_quotes, read_table
 from hybrid_iv.simulation import Market, MarketConfig, market_quotes, simulate_market, true_surfaces
@@ -65,3 +66,23 @@ def test_prefix(market: Market, quotes: Quotes) -> None:
     whole = quotes_to_panel(quotes, events=earnings(market))[0]
     part = quotes_to_panel(early, events=earnings(market))[0]
     xr.testing.assert_identical(part, whole.sel(date=slice(None, last)))
+    assert "iv_spread" in part
+
+
+def test_quoted_spreads(market: Market, quotes: Quotes) -> None:
+    """Spreads stand where quotes do, follow the quotes, and are what breaches are held against."""
+    panel = quotes_to_panel(quotes, events=earnings(market))[0]
+    np.testing.assert_array_equal(np.isfinite(panel["iv_spread"]), panel["observed"])
+    points = quotes.collect().to_pandas()
+    for name in market.assets:  # at the money, in 60 to 120 days: spread of prices over vega, by hand
+        near = points[(points["asset"] == name) & (np.abs(np.log(points["strike"] / points["forward"])) < 0.02)]
+        tau = (pd.to_datetime(near["expiry"]) - pd.to_datetime(near["date"])).dt.days / 365
+        near, tau = near[tau.between(0.15, 0.35)], tau[tau.between(0.15, 0.35)]
+        vega = near["discount"] * near["forward"] * np.sqrt(tau / (2 * np.pi))
+        by_hand = float(((near["ask"] - near["bid"]) / vega).median())
+        gridded = float(panel["iv_spread"].sel(asset=name).isel(maturity=4, moneyness=6).median())
+        assert gridded == pytest.approx(by_hand, rel=0.15), name
+    table = summarise_breaches(panel_breaches(panel), resamples=0)
+    half = summarise_breaches(panel_breaches(panel.drop_vars("iv_spread")), resamples=0)
+    assert "beyond_half_spread_pct" not in half
+    assert table.loc["butterfly", "quoted_breaches"] > 0 and 0 <= table.loc["butterfly", "beyond_half_spread_pct"] <= 100

@@ -58,7 +58,22 @@ def assert_right(panel: xr.Dataset, iv: float = 0.25) -> None:
 REFERENCE = to_panel(CHAIN)[0]
 
 
+@pytest.mark.parametrize("style", ["european", "american"])
+def test_a_known_spread(style: str) -> None:
+    """Bid at 24 % and ask at 26 %: 2 vol points in every cell; for American quotes by vega, so nearly."""
+    bid, ask = flat_chain(iv=0.24), flat_chain(iv=0.26)
+    table = bid.assign(ask=ask["ask"], iv=0.25, spot=100.0 + (pd.to_datetime(bid["date"]) - pd.Timestamp("2024-01-02")).dt.days)
+    info = QuoteInfo(exercise_style=style)
+    quotes, _ = clean_quotes(read_table(table, NAMES | {"iv": "iv", "spot": "spot"}, info), Cleaning(max_relative_spread=2.0))
+    panel = quotes_to_panel(quotes, GRID)[0]
+    wanted = np.where(panel["observed"].values, 0.02, np.nan)
+    assert np.isfinite(wanted).any()
+    tolerance = 1e-6 if style == "european" else 2e-4
+    np.testing.assert_allclose(panel["iv_spread"].values, wanted, atol=tolerance, strict=True)
+
+
 def test_reference() -> None:
+    assert "iv_spread" not in REFERENCE  # bid is ask
     assert_right(REFERENCE)
     assert REFERENCE["observed"].values.all()
 

@@ -58,6 +58,7 @@ def test_panel_is_whole_and_plausible(gridded: tuple[xr.Dataset, GriddingReport]
     panel, report = gridded
     assert panel.sizes["date"] == 2_254 and pd.Timestamp(panel["date"].values[-1]) == pd.Timestamp("2024-05-21")
     assert report.quotes == report.points + int(report.lost.to_numpy().sum())
+    assert "iv_spread" not in panel  # closes have none
     w = panel["iv"] ** 2 * panel["maturity"]
     assert bool((w.where(panel["observed"], 1.0) > 0).all())  # no negative variance, and no hole where observed
     money = panel["iv"].where(panel["observed"]).sel(moneyness=1.0).isel(maturity=0, asset=0).to_series()
