@@ -402,7 +402,7 @@ def forecast_stage(
     kept = {} if job.model in BENCHMARKS else {"configs": str(configs), "tuned": job.tuned, "weights": _weights_digest(model)}
     return Stage({**base, **kept}, type(model).__module__, lambda: _rolled(case, model, job.tuned), inspect.getsource(_rolled))
 
-# %% ../nbs/55_study.ipynb #2b65cd22
+# %% ../nbs/55_study.ipynb #28a218e8
 def evaluation_stage(
     job: Job,  # model and dataset
     profile: Profile,  # its settings
@@ -427,6 +427,8 @@ def _judged(case: Case, job: Job, forecast: Stage) -> xr.Dataset:
         shown = iv.sel(horizon=[h for h in iv["horizon"].values if h in BREAKDOWN_HORIZONS])
         tables["violations"] = violations_table(shown, case.panel, case.name, job.model)
     kept = {name: made.attrs[name] for name in ("effort", "records") if name in made.attrs}
+    if "gate" in made:
+        kept["gate"] = json.dumps(made["gate"].mean(set(made["gate"].dims) - {"horizon"}).values.round(3).tolist())
     packed = xr.merge([found.losses.drop_attrs(), *(pack_table(table, name) for name, table in tables.items())])
     return packed.assign_attrs(kept, forecast_seconds=made.attrs["seconds"])
 
@@ -589,7 +591,7 @@ def _tune_one(source: str, model: str, profile: Profile, seed: int) -> str:
     os.environ["HYBRID_IV_QUIET"] = "1"
     return str(tuning_stage(source, model, profile, seed).result().attrs["found"])
 
-# %% ../nbs/55_study.ipynb #877bdb4d
+# %% ../nbs/55_study.ipynb #e3feb103
 @dataclass
 class _Part:
     case: Case
@@ -624,7 +626,8 @@ def _gather(source: str, jobs: Sequence[Job], profile: Profile, seed: int) -> _P
     records = {model: {s: pd.DataFrame(r) for s, r in json.loads(attrs["records"]).items()} for model, attrs in kept.items()}
     effort = {model: json.loads(attrs["effort"]) for model, attrs in kept.items()}
     seconds = {job.name: float(one.attrs["forecast_seconds"]) for job, one in found.items()}
-    return _Part(case, tables, stages, records, effort, seconds, _facts(case, stages))
+    gates = {model: json.loads(attrs["gate"]) for model, attrs in kept.items() if "gate" in attrs}
+    return _Part(case, tables, stages, records, effort, seconds, _facts(case, gates))
 
 # %% ../nbs/55_study.ipynb #1cdcc9af
 def with_mean_over_seeds(
@@ -673,16 +676,14 @@ def _kinds_of(panel: xr.Dataset) -> dict[str, str]:
     names = [str(asset) for asset in panel["asset"].values]
     return {name: "indices" if name.startswith("INDEX") else "stocks" for name in names if name.startswith(("INDEX", "STOCK"))}
 
-# %% ../nbs/55_study.ipynb #398d0b7f
-def _facts(case: Case, stages: Mapping[str, Stage]) -> dict[str, Any]:
+# %% ../nbs/55_study.ipynb #81ac0a57
+def _facts(case: Case, gates: Mapping[str, list[float]]) -> dict[str, Any]:
     "What the manifest says of a panel."
     days = [str(pd.Timestamp(day).date()) for day in (*case.panel["date"].values[[0, -1]], *case.origins[[0, -1]])]
-    found = {model: stage.result() for model, stage in stages.items()}
-    gates = {model: one["gate"].mean([a for a in one["gate"].dims if a != "horizon"]) for model, one in found.items() if "gate" in one}
     return {
         "panel_hash": panel_hash(case.panel), "days": case.panel.sizes["date"], "assets": case.panel.sizes["asset"],
         "first": days[0], "last": days[1], "train_end": str(case.split.train_end.date()), "valid_end": str(case.split.valid_end.date()),
-        "origins": len(case.origins), "first_origin": days[2], "last_origin": days[3], "horizons": list(case.horizons), "gates": {model: gate.values.round(3).tolist() for model, gate in gates.items()},
+        "origins": len(case.origins), "first_origin": days[2], "last_origin": days[3], "horizons": list(case.horizons), "gates": gates,
     }
 
 # %% ../nbs/55_study.ipynb #51ffdbcf

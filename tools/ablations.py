@@ -1,0 +1,110 @@
+"""Ablations, least liquid names and several market seeds, `make ablations`: results/ablations and results/seeds.
+
+Each training is kept under runs/ablations as soon as it is done, so that a run that was killed goes on; another code or another
+setting begins anew. `--only` picks tables, `--output` another folder than results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, write_atomically
+
+SEEDS = (1, 2, 3, 4, 5)
+
+
+def main() -> int:
+    """Run what is not there yet, then write tables and manifests."""
+    parser = argparse.ArgumentParser(description="Run the ablations.")
+    parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the tables (default: results/)")
+    parser.add_argument("--only", nargs="+", choices=("variants", "liquid", "seeds"), default=("variants", "liquid", "seeds"))
+    args = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    import pandas as pd
+    import torch
+
+    from hybrid_iv import ablations as study
+    from hybrid_iv.econometric import FactorRidge
+    from hybrid_iv.hybrid import Hybrid
+    from hybrid_iv.pretraining import PretrainedHybrid
+    from hybrid_iv.simulation import MarketConfig, noisy_panel, simulate_market
+    from hybrid_iv.study import git_commit, package_versions, source_digest
+    from hybrid_iv.surface import panel_hash
+
+    commit, code = git_commit(), source_digest("hybrid_iv.ablations")
+    base, market, grid = study.ABLATION_BASE, study.ABLATION_MARKET, study.ABLATION_GRID
+
+    def kept(name: str, settings: dict[str, Any], compute: Callable[[], list[pd.DataFrame]]) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+        """Tables of one training, from its file or made now, with the facts of their making."""
+        text = json.dumps({"name": name, "code": code, "threads": torch.get_num_threads(), **settings}, sort_keys=True, default=str)
+        file = ROOT / "runs" / "ablations" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+        if not file.is_file():
+            begin, cpu = time.perf_counter(), time.process_time()
+            tables = [table.to_dict("split", index=False) for table in compute()]
+            seconds, used = round(time.perf_counter() - begin, 1), round(time.process_time() - cpu, 1)
+            facts = {"git_commit": commit, "seconds": seconds, "cpu_seconds": used}
+            write_atomically(file, json.dumps({"facts": facts, "tables": tables}, default=str))
+            print(f"{name}: {seconds} s, {used} s of processor", flush=True)
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return [pd.DataFrame(table["data"], columns=table["columns"]) for table in found["tables"]], found["facts"]
+
+    def written(folder: str, tables: dict[str, pd.DataFrame], facts: dict[str, Any], parameters: dict[str, Any]) -> None:
+        """Tables and manifest of one folder."""
+        for name, table in tables.items():
+            write_atomically(args.output / folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        commits = sorted({fact["git_commit"] for fact in facts.values()})
+        manifest = {
+            "git_commit": commits[0] if len(commits) == 1 else commits, "parameters": parameters, "packages": package_versions(),
+            "threads": torch.get_num_threads(), "seconds": {name: fact["seconds"] for name, fact in facts.items()},
+            "cpu_seconds": {name: fact["cpu_seconds"] for name, fact in facts.items()},
+        }
+        text = json.dumps(manifest, indent=1, sort_keys=True, default=str) + "\n"
+        write_atomically(args.output / folder / "manifest.json", text)
+
+    def panel_of(config: MarketConfig) -> Any:
+        return noisy_panel(simulate_market(config), grid)
+
+    if {"variants", "liquid"} & set(args.only):
+        panel, facts, parts = panel_of(market), {}, []
+        for name, variant in study.ablation_variants().items() if "variants" in args.only else ():
+            (table,), facts[name] = kept(name, {"panel": panel_hash(panel)}, lambda v=variant, n=name: [study.run_variant(n, v, panel)])
+            parts.append(table)
+        tables = {}
+        if parts:
+            tables["ablations.csv"] = pd.concat([study.origin_breaches(panel), *parts], ignore_index=True)
+        hashes = {"ablations": panel_hash(panel)}
+        if "liquid" in args.only:
+            few = panel_of(study.LIQUIDITY_MARKET)
+            hashes["least_liquid"] = panel_hash(few)
+            settings = {"panel": hashes["least_liquid"]}
+            (tables["least_liquid.csv"],), facts["least liquid"] = kept("least liquid", settings, lambda: [study.least_liquid(few)])
+        shape = {"base": asdict(base), "paper": asdict(study.ABLATION_PAPER), "market": asdict(market), "grid": asdict(grid),
+                 "liquidity_market": asdict(study.LIQUIDITY_MARKET), "seed": base.seed, "panel_hash": hashes}
+        written("ablations", tables, facts, shape)
+    if "seeds" in args.only:
+        facts, losses, metrics = {}, [], []
+        for seed in SEEDS:
+            own = replace(base, arbitrage_free=True, seed=seed)
+            models: dict[str, Callable[[], Any]] = {
+                "ridge": FactorRidge, "hybrid-panel": lambda c=own: Hybrid(c), "hybrid": PretrainedHybrid}
+            settings = {"seed": seed, "market": asdict(market)}
+            found, facts[f"seed {seed}"] = kept(f"market seed {seed}", settings, lambda s=seed, m=models: list(study.market_seed(s, m)))
+            losses.append(found[0])
+            metrics.append(found[1])
+        every, measures = pd.concat(losses, ignore_index=True), pd.concat(metrics, ignore_index=True)
+        share = study.pooled_share(measures).rename_axis("model").reset_index()
+        shape = {"base": asdict(base), "market": asdict(market), "grid": asdict(grid), "seed": list(SEEDS)}
+        written("seeds", {"seeds.csv": study.pool_seeds(every, measures), "shares.csv": share}, facts, shape)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
