@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -317,7 +318,7 @@ def economic_value(
     horizon: int = 10,  # trading rows to hold, one of the forecasts' horizons
     dataset: str = "panel",  # how the dataset is called in the table
     rules: TradingRules = TradingRules(),  # contracts and costs
-) -> pd.DataFrame:  # VALUE_COLUMNS: vol points for each unit of vega, 95 % interval of the net, p-value against persistence
+) -> pd.DataFrame:  # VALUE_COLUMNS: vol points for each unit of vega, 95 % interval of the net, p-value against persistence, nan if none
     "Trade on forecasts and on persistence by the same rules. Raises `HybridIVError` for missing origins or horizons."
     panel = validate_panel(panel)
     book = _book(panel, split, horizon, rules)
@@ -332,9 +333,18 @@ def economic_value(
     for name, strategies in gains.items():
         for strategy, found in strategies.items():
             net, base = (one[strategy]["gross"] - one[strategy]["cost"] for one in (strategies, gains["persistence"]))
-            interval = mean_interval(net, horizon)
-            test = diebold_mariano(-net, -base, horizon)
+            interval, p_value = _inference(net, base, horizon)
             means = [float(found[key].mean()) for key in ("gross", "cost", "traded")]
             row = (dataset, name, strategy, horizon, *interval, *means[:2], 100 * means[2], float((net - base).mean()))
-            out.append((*row, test.p_value, len(net)))
+            out.append((*row, p_value, len(net)))
     return pd.DataFrame(out, columns=list(VALUE_COLUMNS)).sort_values(["strategy"], kind="stable", ignore_index=True)
+
+# %% ../nbs/53_economic_value.ipynb #31d7c8e6
+def _inference(net: np.ndarray, base: np.ndarray, horizon: int) -> tuple[tuple[float, float, float], float]:
+    "Mean of `net` with its interval, and the p-value against `base`; nan where there are too few origins or nothing varies."
+    interval, p_value = (float(net.mean()), np.nan, np.nan), np.nan
+    with suppress(HybridIVError):
+        interval = mean_interval(net, horizon)
+    with suppress(HybridIVError):
+        p_value = diebold_mariano(-net, -base, horizon).p_value
+    return interval, p_value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import xarray as xr
 
 from .black import vega
 from .constraints import KINDS, TOLERANCE, breaches
+from .econometric import Refit
 from .features import Split, check_horizons, default_split, last_known, origin_rows, part_of, surface_features
 from .forecaster import FORECAST_AXES, Forecaster, origin_index
 from .metrics import METRICS, error_terms, masked_sums, metric_values
@@ -309,10 +311,12 @@ def evaluate_models(
     horizons: Sequence[int] = BREAKDOWN_HORIZONS,  # trading rows ahead
     seed: int | str = 0,  # written into the tables
     validate: bool = True,  # also fit once more for losses on the validation part
+    refit: int | None = None,  # fit every model afresh after so many rows (21 is a month); None: fitted once, rolled through the test
 ) -> Comparison:  # tables with the columns of the result files
     "Fit, forecast and evaluate each model beside persistence. Raises `HybridIVError` as the models and the panel do."
     panel = validate_panel(panel)
     split = split or default_split(panel)
+    models = models if refit is None else {name: partial(_refitted, make, refit) for name, make in models.items()}
     check_horizons(horizons)
     if validate:  # said before the work, not after it
         _reach(horizons, len(split.rows(pd.DatetimeIndex(panel["date"].values), "valid")))
@@ -339,6 +343,11 @@ def _reach(horizons: Sequence[int], rows: int) -> list[int]:
             f"evaluation: a validation part of {rows} rows does not hold the smallest horizon, {min(horizons)}; "
             "pass a split with a longer one, or validate=False to do without losses on it")
     return inside
+
+
+def _refitted(make: Callable[[], Forecaster], every: int) -> Forecaster:
+    "An untrained model under the refit rule."
+    return Refit(make(), every)
 
 
 def _evaluate_all(

@@ -52,6 +52,7 @@ _RATIOS: Mapping[str, tuple[str, str]] = {  # metric: (numerator, denominator)
     "mae_vega": ("vega_absolute", "vega"),
     "skill": ("absolute", "absolute_persistence"),
 }
+_ROUNDING = 1e-20  # vol points squared; a sum of squares below it is the rounding of a mean, and counts as zero
 METRICS = tuple(_RATIOS)  # names of all metrics, as in the column `metric` of the result files
 METRIC_UNITS: Mapping[str, str] = {"mae": "vol points", "rmse": "vol points", "mape": "%", "mae_vega": "vol points", "skill": "%"}
 
@@ -64,7 +65,8 @@ def metric_values(
     for name, (numerator, denominator) in _RATIOS.items():
         if numerator in sums and denominator in sums:
             below = np.asarray(sums[denominator], float)
-            ratio = np.divide(sums[numerator], below, out=np.full(below.shape, np.nan), where=below > 0)
+            smallest = _ROUNDING if denominator.startswith("squared") else 0.0
+            ratio = np.divide(sums[numerator], below, out=np.full(below.shape, np.nan), where=below > smallest)
             if name == "rmse":
                 ratio = np.sqrt(ratio)
             elif name in ("r2_mean", "r2_persistence"):

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from hybrid_iv.evaluation import benchmark_evaluation, evaluate_forecast, oracle_share, persistence_forecast, result_table
 from hybrid_iv.features import Split, origin_rows
@@ -77,6 +78,11 @@ def test_evaluation_equals_a_long_table_in_pandas(seed: int) -> None:
             np.testing.assert_allclose(mine["mae", h, "all"], part["absolute"].mean(), rtol=1e-9)
             np.testing.assert_allclose(mine["rmse", h, "all"], part["squared"].mean() ** 0.5, rtol=1e-9)
             np.testing.assert_allclose(mine["mape", h, "all"], (part["absolute"] / part["iv"]).mean(), rtol=1e-9)
+            ratio = (part["iv"] / part["forecast"]) ** 2
+            np.testing.assert_allclose(mine["qlike", h, "all"], (ratio - np.log(ratio) - 1).mean(), rtol=1e-9)
+            d1 = (part["iv"] ** 2 * part["maturity"] / 2 - np.log(part["moneyness"])) / (part["iv"] * part["maturity"] ** 0.5)
+            weight = norm.pdf(d1) * part["maturity"] ** 0.5  # vega of the target for a forward of one
+            np.testing.assert_allclose(mine["mae_vega", h, "all"], (weight * part["absolute"]).sum() / weight.sum(), rtol=1e-8)
             base = (1e4 * (part["today"] - part["iv"]) ** 2).sum()
             np.testing.assert_allclose(mine["r2_persistence", h, "all"], 1 - part["squared"].sum() / base, rtol=1e-9)
             trained = part.dropna(subset=["mean"])
