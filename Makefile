@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 
-.PHONY: help install replicate results pretrain transfer test check docs bench lab outputs readme
+.PHONY: help install replicate results check-replication ablations pretrain transfer test check docs bench lab outputs readme
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,14 +27,17 @@ $(STAMP): settings.ini setup.py constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-replicate: $(STAMP) ## run the paper: PROFILE=smoke|small DATASET=default SEED=0, into runs/PROFILE
+replicate: $(STAMP) ## run the paper: PROFILE=smoke|small|full DATASET=default SEED=0, into runs/PROFILE
 	@mkdir -p "$(RUN_DIR)"
 	OMP_NUM_THREADS=$(THREADS) $(PY) -m papermill nbs/60_replication.ipynb "$(RUN_DIR)/replication.ipynb" --log-output --no-progress-bar \
 	  -p profile '$(PROFILE)' -p dataset '$(DATASET)' -p seed $(SEED) -p run_dir '$(RUN_DIR)'
 
 results: ## keep tables, manifest and pictures of the last run of PROFILE under results/
 	@mkdir -p results/$(PROFILE)
-	cp $(RUN_DIR)/metrics.csv $(RUN_DIR)/violations.csv $(RUN_DIR)/significance.csv $(RUN_DIR)/manifest.json $(RUN_DIR)/*.png results/$(PROFILE)/
+	cp $(RUN_DIR)/*.csv $(RUN_DIR)/manifest.json $(RUN_DIR)/*.png results/$(PROFILE)/
+
+check-replication: $(STAMP) ## the small run twice, and killed three times: the same bytes (half an hour)
+	@$(PY) tools/check_replication.py
 
 pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core; a killed run goes on)
 	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/pretrain.py

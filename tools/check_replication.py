@@ -1,0 +1,82 @@
+"""Check that a replication is one, `make check-replication`: the small profile twice, and once killed at three moments.
+
+All three must leave the same bytes in every table. Each run has a cache of its own; the killed one goes on from what it finds there.
+It takes about half an hour on two cores and is no part of the gate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil  # comes with ipykernel
+
+from common import ROOT
+
+TABLES = ("metrics", "violations", "significance", "liquidity", "attention", "co_movement", "economic_value", "projection", "claims")
+
+
+def start(profile: str, dataset: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Begin a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "papermill", str(ROOT / "nbs" / "60_replication.ipynb"), str(folder / "replication.ipynb")]
+    command += ["--no-progress-bar", "-p", "profile", profile, "-p", "dataset", dataset, "-p", "run_dir", str(folder)]
+    environment = {**os.environ, "HYBRID_IV_CACHE": str(folder / "cache"), "HYBRID_IV_QUIET": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+
+
+def finished(profile: str, dataset: str, folder: Path) -> float:
+    """Run to the end; seconds."""
+    begin = time.monotonic()
+    if code := start(profile, dataset, folder).wait():
+        raise SystemExit(f"{folder}: the run ended with exit code {code}")
+    return time.monotonic() - begin
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a run with everything that it started: the kernel and its workers have sessions of their own."""
+    for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()
+
+
+def main() -> int:
+    """0 if all runs agree."""
+    parser = argparse.ArgumentParser(description="Check that a replication gives the same bytes, also after kill -9.")
+    parser.add_argument("--profile", default="small", help="profile of the runs (default: small)")
+    parser.add_argument("--dataset", default="default", help="dataset of the runs (default: what the profile runs)")
+    parser.add_argument("--seed", type=int, default=None, help="of the moments at which the run is killed (default: the clock)")
+    args = parser.parse_args()
+    moments = random.Random(args.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name, turn) for turn in ("first", "second", "killed")]
+        seconds = finished(args.profile, args.dataset, folders[0])
+        print(f"first run: {seconds:.0f} s", flush=True)
+        finished(args.profile, args.dataset, folders[1])
+        for _ in range(3):
+            process, wait = start(args.profile, args.dataset, folders[2]), moments.uniform(0.05, 0.6) * seconds
+            try:
+                print(f"not killed: it ended with {process.wait(wait)} within {wait:.0f} s", flush=True)
+            except subprocess.TimeoutExpired:
+                kill(process)
+                print(f"killed after {wait:.0f} s", flush=True)
+        print(f"taken up: {finished(args.profile, args.dataset, folders[2]):.0f} s more", flush=True)
+        different = 0
+        for table in TABLES:
+            one, *others = ((folder / f"{table}.csv").read_bytes() for folder in folders)
+            same = [one == other for other in others]
+            different += same.count(False)
+            print(f"  {table}.csv: {'the same bytes' if all(same) else 'DIFFERENT'}")
+    return int(different > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
