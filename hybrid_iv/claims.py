@@ -20,10 +20,10 @@ from .plot import model_colours
 from .surface import HybridIVError
 
 # %% auto #0
-__all__ = ['STATUSES', 'OURS', 'TRAINED', 'ECONOMETRIC', 'DEEP', 'PAPER_METRICS', 'FULL', 'KINDS', 'CLAIMS', 'CLAIM_COLUMNS',
-           'grade', 'Claim', 'judge_claims', 'read_tables', 'claims_markdown', 'region_table', 'breach_table',
-           'asset_table', 'ablation_table', 'plot_error_by_region', 'pareto_table', 'plot_pareto',
-           'plot_attention_regimes', 'plot_co_movement', 'plot_windows', 'plot_training']
+__all__ = ['STATUSES', 'OURS', 'TRAINED', 'ECONOMETRIC', 'DEEP', 'PAPER_METRICS', 'KINDS', 'CLAIMS', 'CLAIM_COLUMNS', 'grade',
+           'Claim', 'judge_claims', 'read_tables', 'claims_markdown', 'region_table', 'breach_table', 'asset_table',
+           'ablation_table', 'plot_error_by_region', 'pareto_table', 'plot_pareto', 'plot_attention_regimes',
+           'plot_co_movement', 'plot_windows', 'plot_training']
 
 # %% ../nbs/57_claims.ipynb #5a784a11
 STATUSES = ("reproduced", "within 10 %", "not reproduced", "not testable on this data")
@@ -223,7 +223,8 @@ def _excels(found: _Findings, model: str) -> _Verdict:
 def _measure(found: _Findings, model: str, start: str) -> dict[str, dict[str, float]]:
     "Value, low and high of one measure of attention by regime; refused without calm and stress."
     rows = found.rows("attention", model=model)
-    rows = rows[rows["measure"].str.startswith(start)].drop_duplicates("regime")
+    exact = rows["measure"] == start
+    rows = rows[exact if exact.any() else rows["measure"].str.startswith(start)].drop_duplicates("regime")
     values = {str(row["regime"]): {name: float(row[name]) for name in ("value", "low", "high")} for _, row in rows.iterrows()}
     missing = [regime for regime in ("calm", "stress") if regime not in values or not np.isfinite(values[regime]["value"])]
     if missing:
@@ -256,7 +257,7 @@ def _recent_under_stress(found: _Findings, model: str) -> _Verdict:
 
 # %% ../nbs/57_claims.ipynb #d7cf6ecb
 def _index_synchrony(found: _Findings, model: str) -> _Verdict:
-    values = _measure(found, model, "synchrony: index")
+    values = _measure(found, model, "synchrony: indices")
     value = (values["calm"]["value"] + values["stress"]["value"]) / 2
     why = f"The attention of {model} to indices has a mean correlation of {value:.2f} between them."
     return _Verdict("strong", f"{value:.2f}", grade(value, 0.5, "least"), why)
@@ -265,7 +266,7 @@ def _index_synchrony(found: _Findings, model: str) -> _Verdict:
 def _stock_synchrony(found: _Findings, model: str) -> tuple[dict[str, dict[str, float]], str]:
     "Synchrony of the stocks, or of all assets where there are no groups."
     try:
-        return _measure(found, model, "synchrony: stock"), "stocks"
+        return _measure(found, model, "synchrony: stocks"), "stocks"
     except _Untestable:
         return _measure(found, model, "synchrony"), "assets"
 
@@ -284,33 +285,35 @@ def _converges(found: _Findings, model: str) -> _Verdict:
     why = f"The mean correlation of the attention of {model} between {who} is {words}."
     return _Verdict("higher under stress", f"{change:+.3f}", _yes(rises), why)
 
-# %% ../nbs/57_claims.ipynb #51f845b9
-FULL = ("full", "base", "default", "reference")  # names that the full model may have among the ablations
+# %% ../nbs/57_claims.ipynb #b48cdca5
+_NAMES = {"hybrid-panel": ("hybrid-panel", "hybrid")}  # how a model may be called among the ablations, which train on a panel alone
+_ABLATION_METRICS = ("mae_ratio_ungated", "mae_ratio", "mae")  # the first that is there counts
 
 
 def _variants(found: _Findings, model: str, group: str) -> pd.DataFrame:
-    "MAE of the variants of a group, and of the full model: horizons by variants."
-    rows = found.rows("ablations", metric="mae", model=model)
-    rows = rows[(rows["group"] == group) | rows["variant"].isin(FULL)]
-    if not (rows["group"] == group).any():
-        raise _Untestable(f"the ablations of {model} have no group {group}")
-    return rows.pivot_table(index="horizon", columns="variant", values="value", aggfunc="mean").dropna()
+    "Errors of the variants of a group, and `base`, the mean over its seeds: horizons by variants."
+    rows = found.rows("ablations")
+    rows = rows[rows["model"].isin(_NAMES.get(model, (model,)))]
+    metric = next((name for name in _ABLATION_METRICS if (rows["metric"] == name).any()), None)
+    if metric is None or not (rows["group"] == group).any() or not (rows["group"] == "base").any():
+        raise _Untestable(f"the ablations have no {group} or no base of {model}")
+    rows = rows[(rows["metric"] == metric) & rows["group"].isin(["base", group])]
+    names = rows["variant"].where(rows["group"] != "base", "base")
+    return rows.assign(variant=names).pivot_table(index="horizon", columns="variant", values="value", aggfunc="mean").dropna()
 
 
 def _attention_helps(found: _Findings, model: str) -> _Verdict:
     table = _variants(found, model, "attention")
-    full, off = ([name for name in map(str, table) if (name in FULL) == wanted] for wanted in (True, False))
-    without = [name for name in off if name.startswith(("no", "without"))]
-    if not full or not without:
-        raise _Untestable(f"the ablations of {model} lack the full model or one without attention")
-    cost = 100 * (table[without[0]] / table[full[0]] - 1)
+    if "no attention" not in table:
+        raise _Untestable(f"the ablations of {model} have no variant without attention")
+    cost = 100 * (table["no attention"] / table["base"] - 1)
     text = f"Without attention the error of {model} is {_more(float(cost.mean()))} on average, {_more(float(cost.min()))} at the least"
     return _share(int((cost > 0).sum()), len(cost), "horizons lose without", f"{text}, {_listed(list(cost.index))}.")
 
 
 def _longer_windows(found: _Findings, model: str) -> _Verdict:
     table = _variants(found, model, "window")
-    rows = {int(digits): name for name in map(str, table) if (digits := "".join(filter(str.isdigit, name)))}
+    rows = {int(name.split()[-1]): name for name in map(str, table) if name.startswith("window ")}
     if len(rows) < 2:
         raise _Untestable(f"the ablations of {model} have fewer than two windows")
     short, long, last = min(rows), max(rows), table.index.max()
@@ -405,33 +408,27 @@ def _projection_hurts(found: _Findings, model: str) -> _Verdict:
     why = f"Projection changes the error of {plain} by {first} and {last}."
     return _Verdict("more error far ahead", f"{first}, {last}", _yes(holds), why)
 
-# %% ../nbs/57_claims.ipynb #d0afb5fd
-def _group(found: _Findings, model: str, start: str) -> pd.Series:
-    "MAE by horizon of a group of names: `least liquid 10`, `others`."
-    rows = found.rows("least_liquid", model=model)
-    rows = rows[rows["group"].str.startswith(start)]
-    if rows.empty:
-        raise _Untestable(f"{model} has no errors of the group {start}")
-    return rows.groupby("horizon")["value"].mean()
-
-
+# %% ../nbs/57_claims.ipynb #14cb1010
 def _liquid_lower(found: _Findings, model: str) -> _Verdict:
-    least, others = _group(found, model, "least"), _group(found, model, "others")
-    change = 100 * float(others.mean() / least.mean() - 1)
-    why = f"{model} errs by {others.mean():.2f} vol points on the more liquid names, and by {least.mean():.2f} on the least liquid."
+    rows = found.rows("liquidity", model=model, metric="mae")
+    least, others, rank = (float(rows[name].mean()) for name in ("least_liquid", "others", "rank_correlation"))
+    change = 100 * (others / least - 1)
+    text = f"{others:.2f} vol points on the more liquid names and by {least:.2f} on the least liquid"
+    why = f"{model} errs by {text} (rank correlation with liquidity {rank:.2f}, where 1 is the most liquid)."
     return _Verdict("lower", _more(change), _yes(change < 0), why)
 
 
 def _shared_helps(found: _Findings, model: str) -> _Verdict:
-    "On the least liquid names below the single-asset model by at least the printed share."
-    names = [name for name in found.rows("least_liquid")["model"].unique() if "single" in name or "each" in name]
-    if not names:
-        raise _Untestable("there are no errors of single-asset models")
-    single = next((name for name in names if name.startswith(f"{model}-")), names[0])
-    own, other = _group(found, model, "least").align(_group(found, single, "least"), join="inner")
-    paper, gain = found.numbers["gain-least-liquid"], 100 * float(1 - own.mean() / other.mean())
-    less = _more(-gain, "more", "less")
-    why = f"On the least liquid names {model} errs by {own.mean():.2f} vol points, {less} than {single} ({other.mean():.2f})."
+    "On the least liquid names below single-asset models by at least the printed share."
+    paper = found.numbers["gain-least-liquid"]
+    try:
+        own, single = (found.rows("liquidity", model=name, metric="mae")["least_liquid"] for name in (model, "hybrid-single"))
+        gain, where = 100 * float(1 - own.mean() / single.mean()), found.dataset
+    except _Untestable:
+        rows = found.rows("least_liquid", model={"hybrid-panel": "shared"}.get(model, model), gate="open")
+        rows = rows[rows["assets"].str.contains("least liquid")]
+        gain, where = float(rows["lower_than_single_pct"].mean()), "the market of the ablations"
+    why = f"On the least liquid names of {where} {model} errs {_more(-gain, 'more', 'less')} than models of single assets."
     return _Verdict(f"{paper:g} % lower", _more(-gain), grade(gain, paper, "least"), why)
 
 
@@ -556,7 +553,7 @@ CLAIM_COLUMNS = ("dataset", "claim", "section", "words", "model", "paper", "ours
 
 
 def judge_claims(
-    tables: Mapping[str, pd.DataFrame],  # `metrics`, `violations`, `significance`, `attention`, `co_movement`, `ablations`, `least_liquid`
+    tables: Mapping[str, pd.DataFrame],  # by name: those of a study, and `ablations` and `least_liquid`
     dataset: str,  # which dataset's rows are judged
     numbers: pd.DataFrame,  # results/paper/numbers.csv
 ) -> pd.DataFrame:  # CLAIM_COLUMNS: a row for each claim and model; `claim` is its id
@@ -639,7 +636,7 @@ def asset_table(
 
 def ablation_table(
     ablations: pd.DataFrame,  # variant, group, model, horizon, metric, value, n
-    metric: str = "mae",  # which metric
+    metric: str = "mae_ratio",  # which metric
 ) -> pd.DataFrame:  # (group and variant, horizon), mean over what is repeated
     "Ablations by horizon, in the order of the file."
     rows = ablations[ablations["metric"] == metric]
@@ -758,19 +755,21 @@ def plot_co_movement(
     _beside(ax)
     return ax
 
-
+# %% ../nbs/57_claims.ipynb #323aa292
 def plot_windows(
-    ablations: pd.DataFrame,  # rows of the ablations of one model, group `window`; the variant's name holds the rows
+    ablations: pd.DataFrame,  # rows of the ablations of one model; variants of the group `window` are drawn
     ax: Axes | None = None,  # axes to draw on
     title: str | None = None,  # above the picture
 ) -> Axes:  # the axes drawn on
     "Draw the error by window length, one line for each horizon, over that of the shortest window."
-    rows = ablations[(ablations["group"] == "window") & (ablations["metric"] == "mae")]
+    rows = ablations[ablations["group"] == "window"]
+    metric = next((name for name in _ABLATION_METRICS if (rows["metric"] == name).any()), None)
+    rows = rows[rows["metric"] == metric]
     if rows.empty:
         raise HybridIVError("windows: the ablations have no rows of the group window")
-    length = rows["variant"].str.extract(r"(\d+)", expand=False).astype(int)
+    length = rows["variant"].str.extract(r"window (\d+)", expand=False).astype(int)
     table = rows.assign(length=length).pivot_table(index="length", columns="horizon", values="value")
-    ax = _axes(ax, "trading days that the network reads", "MAE / shortest window", title)
+    ax = _axes(ax, "trading days that the network reads", "error / shortest window", title)
     ax.set_prop_cycle(color=[_shade(i / max(1, table.shape[1] - 1)) for i in range(table.shape[1])])
     for horizon in map(int, table.columns):
         ax.plot(table.index, table[horizon] / table[horizon].iloc[0], "o-", markersize=4, linewidth=1.6, label=_listed([horizon]))
@@ -785,7 +784,7 @@ def _shade(place: float) -> Any:
 
     return mpl.colormaps["viridis"](0.85 * place)
 
-# %% ../nbs/57_claims.ipynb #08ee4b07
+# %% ../nbs/57_claims.ipynb #7af40825
 def plot_training(
     records: Mapping[str, pd.DataFrame],  # by name: `train_loss` and `valid_loss`, a row for each epoch, which is the index or a column
     ax: Axes | None = None,  # axes to draw on
