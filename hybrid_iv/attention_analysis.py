@@ -25,11 +25,11 @@ from .significance import cosine_count, diebold_mariano
 from .surface import HybridIVError, progress, validate_panel
 
 # %% auto #0
-__all__ = ['ATTENTION_COLUMNS', 'CO_MOVEMENT_COLUMNS', 'LIQUIDITY_COLUMNS', 'attention_entropy', 'recent_weight', 'mean_by_lag',
-           'stressed_origins', 'Contrast', 'calm_against_stress', 'attention_synchrony', 'group_means',
-           'mean_correlation', 'synchrony_by_day', 'attention_table', 'attention_by_regime', 'pretrained_attention',
-           'CrossAttention', 'cross_attention', 'co_movement', 'co_movement_table', 'accuracy_by_liquidity',
-           'liquidity_table']
+__all__ = ['ATTENTION_COLUMNS', 'ASSET_ATTENTION_COLUMNS', 'CO_MOVEMENT_COLUMNS', 'LIQUIDITY_COLUMNS', 'attention_entropy',
+           'recent_weight', 'mean_by_lag', 'stressed_origins', 'Contrast', 'calm_against_stress', 'attention_synchrony',
+           'group_means', 'mean_correlation', 'synchrony_by_day', 'attention_table', 'attention_by_regime',
+           'pretrained_attention', 'CrossAttention', 'cross_attention', 'asset_attention_table', 'co_movement',
+           'co_movement_table', 'accuracy_by_liquidity', 'liquidity_table']
 
 # %% ../nbs/52_attention_analysis.ipynb #dcdbde21
 def attention_entropy(
@@ -280,7 +280,7 @@ def attention_by_regime(
     groups: Mapping[str, str] | None = None,  # asset to group, for instance `indices` and `stocks`
     recent: int = 5,  # trading rows that count as recent
     memory: int = 10,  # trading rows over which a series depends on itself
-) -> pd.DataFrame:  # ATTENTION_COLUMNS: means with 95 % intervals, nan where a regime has no origin; measure `origins`: how many
+) -> pd.DataFrame:  # ATTENTION_COLUMNS: means, intervals of nominally 95 %, nan where there is no origin; `origins`: how many
     "The measures of `attention_table` in long form."
     mask = _mask(weights, stressed)
     parts = {"all": np.ones_like(mask), "calm": ~mask, "stress": mask}
@@ -343,6 +343,23 @@ def cross_attention(
     columns = {"own": np.diag(matrix.values), "entropy": entropy, "received": received}
     own = xr.DataArray(np.diagonal(checked.values, axis1=1, axis2=2), dims=("origin", "asset"))
     return CrossAttention(matrix, pd.DataFrame(columns, index=matrix["asset"].values), calm_against_stress(1 - own, stressed, memory))
+
+# %% ../nbs/52_attention_analysis.ipynb #5c92e7d3
+ASSET_ATTENTION_COLUMNS = ("dataset", "model", "asset", "other", "regime", "weight")  # regime: all, calm or stress
+
+
+def asset_attention_table(
+    weights: xr.DataArray,  # (origin, asset, other) weights that sum to one over `other`
+    stressed: np.ndarray,  # (origin,) true under stress
+    dataset: str = "panel",  # how the dataset is called in the table
+    model: str = "model",  # how the model is called in the table
+) -> pd.DataFrame:  # ASSET_ATTENTION_COLUMNS: mean weights, nan where a regime has no origin
+    "Who attends to whom, in long form."
+    checked, mask = _checked(weights, "other").transpose("origin", "asset", "other"), _mask(weights, stressed)
+    parts = {"all": np.ones_like(mask), "calm": ~mask, "stress": mask}
+    frames = [checked.isel(origin=np.flatnonzero(part)).mean("origin").to_series().rename("weight").reset_index().assign(regime=regime)
+              for regime, part in parts.items()]
+    return pd.concat(frames, ignore_index=True).assign(dataset=dataset, model=model)[list(ASSET_ATTENTION_COLUMNS)]
 
 # %% ../nbs/52_attention_analysis.ipynb #dbe25624
 def co_movement(
