@@ -18,8 +18,10 @@ import xarray as xr
 from scipy import stats
 
 from .evaluation import BREAKDOWN_HORIZONS, error_by_liquidity, stressed_days
-from .features import Split, check_horizons, last_known
+from .features import Split, check_horizons, last_known, standardise
 from .forecaster import FORECAST_AXES, origin_index
+from .hybrid import PaperHybrid
+from .multi_asset import origin_batches
 from .pretraining import GridHistory, PretrainedHybrid, step_edges
 from .significance import cosine_count, diebold_mariano
 from .surface import HybridIVError, progress, validate_panel
@@ -28,8 +30,8 @@ from .surface import HybridIVError, progress, validate_panel
 __all__ = ['ATTENTION_COLUMNS', 'ASSET_ATTENTION_COLUMNS', 'CO_MOVEMENT_COLUMNS', 'LIQUIDITY_COLUMNS', 'attention_entropy',
            'recent_weight', 'mean_by_lag', 'stressed_origins', 'Contrast', 'calm_against_stress', 'attention_synchrony',
            'group_means', 'mean_correlation', 'synchrony_by_day', 'attention_table', 'attention_by_regime',
-           'pretrained_attention', 'CrossAttention', 'cross_attention', 'asset_attention_table', 'co_movement',
-           'co_movement_table', 'accuracy_by_liquidity', 'liquidity_table']
+           'pretrained_attention', 'paper_attention', 'CrossAttention', 'cross_attention', 'asset_attention_table',
+           'co_movement', 'co_movement_table', 'accuracy_by_liquidity', 'liquidity_table']
 
 # %% ../nbs/52_attention_analysis.ipynb #dcdbde21
 def attention_entropy(
@@ -316,6 +318,24 @@ def pretrained_attention(
     coordinates = {"origin": history["date"].values[rows], "asset": history["asset"].values, "lag": (edges[:-1] + edges[1:] - 1) / 2}
     found = xr.DataArray(np.concatenate(out), coordinates, ("origin", "asset", "lag"), name="attention")
     return found.assign_coords(days=("lag", np.diff(edges)))
+
+# %% ../nbs/52_attention_analysis.ipynb #52aa01c2
+def paper_attention(
+    hybrid: PaperHybrid,  # fitted
+    history: xr.Dataset,  # panel that holds every origin and what came before it
+    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
+) -> xr.DataArray:  # (origin, asset, lag) weights that sum to one, of the one asset `market`; nan where the history is too short
+    "Attention of the paper's network on its window, for the first day ahead. Raises `HybridIVError` for unknown origins."
+    history = validate_panel(history)
+    rows, window, data = origin_index(hybrid.name, history, origins), hybrid.config.window, standardise(history)
+    out, ready, done = np.full((len(rows), window), np.nan), np.flatnonzero(rows + 1 >= window), 0
+    for batch in origin_batches(data, rows[ready], window, hybrid.config.origins * len(hybrid.assets)):
+        with torch.no_grad():
+            weights = hybrid.network(batch, 1)[2].flip(-1)  # newest day first
+        out[ready[done : done + len(weights)]] = weights.double().numpy()
+        done += len(weights)
+    coordinates = {"origin": history["date"].values[rows], "asset": ["market"], "lag": np.arange(window)}
+    return xr.DataArray(out[:, None], coordinates, ("origin", "asset", "lag"), name="attention")
 
 # %% ../nbs/52_attention_analysis.ipynb #ba763d47
 @dataclass(frozen=True)

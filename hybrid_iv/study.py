@@ -35,8 +35,18 @@ __all__ = ['BENCHMARKS', 'NETWORKS', 'TUNED', 'SETTINGS_OF', 'SEEDED', 'PROJECTE
            'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'git_commit', 'write_study',
            'write_table', 'write_figure']
 
-# %% ../nbs/55_study.ipynb #7b27e5ab
-from .attention_analysis import attention_by_regime, co_movement_table, liquidity_table, pretrained_attention, stressed_origins
+# %% ../nbs/55_study.ipynb #b3b7499a
+from hybrid_iv.attention_analysis import (
+    ATTENTION_COLUMNS,
+    CO_MOVEMENT_COLUMNS,
+    LIQUIDITY_COLUMNS,
+    attention_by_regime,
+    co_movement_table,
+    liquidity_table,
+    paper_attention,
+    pretrained_attention,
+    stressed_origins,
+)
 from .attention_lstm import CurriculumConfig, LSTMConfig
 from .datasets import DATASETS, cache_folder, load_dataset
 from hybrid_iv.deep import (
@@ -51,7 +61,7 @@ from hybrid_iv.deep import (
     unconstrained,
 )
 from .econometric import econometric_models
-from .economic_value import economic_value
+from .economic_value import VALUE_COLUMNS, economic_value
 from .evaluation import BREAKDOWN_HORIZONS, METRIC_COLUMNS, evaluate_forecast, liquidity_ranks, validation_split, violations_table
 from .features import Split, default_split, origin_rows, part_of
 from .forecaster import Forecaster
@@ -343,7 +353,7 @@ class Job:
             hybrid = suggest_sizes(FixedTrial(found["settings"]), hybrid)
         return hybrid, profile.paper
 
-# %% ../nbs/55_study.ipynb #7c0e08d6
+# %% ../nbs/55_study.ipynb #502137ac
 def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     "Fit a model and roll it through the test part."
     with counted_steps() as steps:
@@ -352,10 +362,13 @@ def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     if isinstance(fitted, Hybrid):
         result["attention"] = attention_weights(fitted, case.panel, case.origins)
         result["gate"] = ("horizon", fitted.gate_at(case.horizons))
+    if isinstance(fitted, PaperHybrid):
+        result["attention"] = paper_attention(fitted, case.panel, case.origins)
     if isinstance(fitted, PretrainedHybrid):
         rows = pd.DatetimeIndex(case.panel["date"].values).get_indexer(case.origins)
         result["attention"] = pretrained_attention(fitted, case.panel, case.origins)
         result["gate"] = (("origin", "horizon"), interpolated(fitted.shares(case.panel, rows), case.horizons))
+    result.attrs["fallbacks"] = int(getattr(fitted, "fallbacks", 0))  # series whose fit did not converge: they persist
     if hasattr(fitted, "network"):
         trials = int(json.loads(tuned)["trials"]) if tuned else 0
         records = {stage: record.to_dict("list") for stage, record in getattr(fitted, "records", {}).items()}
@@ -407,7 +420,7 @@ def forecast_stage(
     kept = {} if job.model in BENCHMARKS else {"configs": str(configs), "tuned": job.tuned, "weights": _weights_digest(model)}
     return Stage({**base, **kept}, type(model).__module__, lambda: _rolled(case, model, job.tuned), inspect.getsource(_rolled))
 
-# %% ../nbs/55_study.ipynb #28a218e8
+# %% ../nbs/55_study.ipynb #158f513b
 def evaluation_stage(
     job: Job,  # model and dataset
     profile: Profile,  # its settings
@@ -431,7 +444,7 @@ def _judged(case: Case, job: Job, forecast: Stage) -> xr.Dataset:
     if job.part == "test":
         shown = iv.sel(horizon=[h for h in iv["horizon"].values if h in BREAKDOWN_HORIZONS])
         tables["violations"] = violations_table(shown, case.panel, case.name, job.model)
-    kept = {name: made.attrs[name] for name in ("effort", "records") if name in made.attrs}
+    kept = {name: made.attrs[name] for name in ("effort", "records", "fallbacks") if name in made.attrs}
     if "gate" in made:
         kept["gate"] = json.dumps(made["gate"].mean(set(made["gate"].dims) - {"horizon"}).values.round(3).tolist())
     packed = xr.merge([found.losses.drop_attrs(), *(pack_table(table, name) for name, table in tables.items())])
@@ -596,7 +609,7 @@ def _tune_one(source: str, model: str, profile: Profile, seed: int) -> str:
     os.environ["HYBRID_IV_QUIET"] = "1"
     return str(tuning_stage(source, model, profile, seed).result().attrs["found"])
 
-# %% ../nbs/55_study.ipynb #e3feb103
+# %% ../nbs/55_study.ipynb #c741c6a3
 @dataclass
 class _Part:
     case: Case
@@ -626,13 +639,15 @@ def _gather(source: str, jobs: Sequence[Job], profile: Profile, seed: int) -> _P
     tables["significance"] = pd.concat(tested, ignore_index=True)
     tables |= _behaviour(case, stages)
     ranks = liquidity_ranks(case.panel, case.split)
-    tables["liquidity"] = liquidity_table(tables["metrics"], ranks, case.name) if len(ranks) > 3 else pd.DataFrame()
+    enough = len(ranks) > 3
+    tables["liquidity"] = liquidity_table(tables["metrics"], ranks, case.name) if enough else pd.DataFrame(columns=list(LIQUIDITY_COLUMNS))
     kept = {job.model: one.attrs for job, one in found.items() if "records" in one.attrs and job.part == "test" and job.seed == seed}
     records = {model: {s: pd.DataFrame(r) for s, r in json.loads(attrs["records"]).items()} for model, attrs in kept.items()}
     effort = {model: json.loads(attrs["effort"]) for model, attrs in kept.items()}
     seconds = {job.name: float(one.attrs["forecast_seconds"]) for job, one in found.items()}
     gates = {model: json.loads(attrs["gate"]) for model, attrs in kept.items() if "gate" in attrs}
-    return _Part(case, tables, stages, records, effort, seconds, _facts(case, gates))
+    fallbacks = {job.model: int(one.attrs["fallbacks"]) for job, one in found.items() if job.part == "test" and one.attrs.get("fallbacks")}
+    return _Part(case, tables, stages, records, effort, seconds, _facts(case, gates) | {"fallbacks": fallbacks})
 
 # %% ../nbs/55_study.ipynb #1cdcc9af
 def with_mean_over_seeds(
@@ -646,8 +661,12 @@ def with_mean_over_seeds(
     added = mean[(mean["seeds"] == most) & (most > 1)].drop(columns="seeds").assign(seed="mean")
     return pd.concat([metrics.astype({"seed": str}), added], ignore_index=True)[list(METRIC_COLUMNS)]
 
-# %% ../nbs/55_study.ipynb #c4e91649
+# %% ../nbs/55_study.ipynb #49cf38f3
 TRADED_HORIZON = 10  # trading rows for which contracts are held
+_COLUMNS = {  # of a table without a row
+    "attention": list(ATTENTION_COLUMNS), "co_movement": list(CO_MOVEMENT_COLUMNS),
+    "projection": ["dataset", "model", "horizon", "distance"],  # mean absolute, vol points
+}  # fmt: skip
 
 
 def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFrame]:
@@ -660,25 +679,25 @@ def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFram
             traded[model] = stored["iv"].sel(horizon=[TRADED_HORIZON]).copy()
         if "attention" in stored:
             stress = stressed_origins(stored["attention"], case.panel, case.split)
-            out["attention"].append(attention_by_regime(stored["attention"], stress, case.name, model, _kinds_of(case.panel)))
+            out["attention"].append(attention_by_regime(stored["attention"], stress, case.name, model, _kinds_of(stored["attention"])))
             out["co_movement"].append(co_movement_table(stored["iv"], case.panel, stress, dataset=case.name, model=model))
         plain = stages.get(model.removeprefix(PROJECTED))
         if plain is not None and plain is not stage:
             moved = (VOL_POINTS * abs(stored["iv"] - plain.result()["iv"])).mean(["origin", "asset", "maturity", "moneyness"])
             moved = moved.to_series().rename("distance").reset_index()
             out["projection"].append(moved.assign(dataset=case.name, model=model)[["dataset", "model", "horizon", "distance"]])
-    tables = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame() for name, parts in out.items()}
+    tables = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS[name]) for name, parts in out.items()}
     try:
-        tables["economic_value"] = economic_value(traded, case.panel, case.split, TRADED_HORIZON, case.name) if traded else pd.DataFrame()
+        tables["economic_value"] = economic_value(traded, case.panel, case.split, TRADED_HORIZON, case.name)
     except HybridIVError as error:
         logger.warning("%s: no trading (%s)", case.name, error)
-        tables["economic_value"] = pd.DataFrame()
+        tables["economic_value"] = pd.DataFrame(columns=list(VALUE_COLUMNS))
     return tables
 
-# %% ../nbs/55_study.ipynb #ee8cdd6c
-def _kinds_of(panel: xr.Dataset) -> dict[str, str]:
+# %% ../nbs/55_study.ipynb #557e3f9b
+def _kinds_of(found: xr.DataArray) -> dict[str, str]:
     "Indices and stocks of a simulated market by their names; nothing is known of other assets."
-    names = [str(asset) for asset in panel["asset"].values]
+    names = [str(asset) for asset in found["asset"].values]
     return {name: "indices" if name.startswith("INDEX") else "stocks" for name in names if name.startswith(("INDEX", "STOCK"))}
 
 # %% ../nbs/55_study.ipynb #81ac0a57
