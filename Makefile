@@ -16,7 +16,7 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-18s %s\n", $$1, $$2 }'
 
 install: $(STAMP) ## make .venv with the pinned versions
 
@@ -38,6 +38,9 @@ results: ## keep tables, manifest and pictures of the last run of PROFILE under 
 
 check-replication: $(STAMP) ## the small run twice, and killed three times: the same bytes (half an hour)
 	@$(PY) tools/check_replication.py
+
+ablations: $(STAMP) ## what each part of the hybrid is worth, into results/ablations and results/seeds (a killed run goes on)
+	@OMP_NUM_THREADS=1 $(PY) tools/ablations.py
 
 pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core; a killed run goes on)
 	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/pretrain.py

@@ -36,6 +36,7 @@ _MODULE_OF = {
     "check_forecaster": "forecaster",
     "Hybrid": "hybrid",
     "HybridConfig": "hybrid",
+    "PaperHybrid": "hybrid",
     "PretrainedHybrid": "pretraining",
     "load_pretrained": "pretraining",
     "SurfaceModel": "forecasting",
@@ -44,14 +45,19 @@ _MODULE_OF = {
     "save_model": "forecasting",
     "CellHAR": "econometric",
     "Persistence": "econometric",
+    "Refit": "econometric",
     "evaluate_models": "evaluation",
     "result_table": "evaluation",
     "StudyConfig": "study",
     "run_study": "study",
+    "judge_claims": "claims",
 }
 __all__ = list(_MODULE_OF)
 
 if TYPE_CHECKING:  # the same names, for editors and type checkers, which cannot follow __getattr__
+    from hybrid_iv.claims import (
+        judge_claims as judge_claims,
+    )
     from hybrid_iv.constraints import (
         breaches as breaches,
     )
@@ -61,6 +67,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers, which cannot
     from hybrid_iv.econometric import (
         CellHAR as CellHAR,
         Persistence as Persistence,
+        Refit as Refit,
     )
     from hybrid_iv.evaluation import (
         evaluate_models as evaluate_models,
@@ -84,6 +91,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers, which cannot
     from hybrid_iv.hybrid import (
         Hybrid as Hybrid,
         HybridConfig as HybridConfig,
+        PaperHybrid as PaperHybrid,
     )
     from hybrid_iv.plot import (
         plot_attention as plot_attention,
