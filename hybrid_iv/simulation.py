@@ -18,7 +18,7 @@ from numpy.polynomial import chebyshev
 from scipy.interpolate import CubicSpline
 
 from .black import black_price, implied_total_variance, vega
-from .surface import DAYS_PER_YEAR, PAPER_GRID, Grid, HybridIVError, make_panel, validate_panel
+from .surface import DAYS_PER_YEAR, PAPER_GRID, Grid, HybridIVError, make_panel, validate_panel, whole_days
 
 if TYPE_CHECKING:
     import polars as pl
@@ -216,25 +216,13 @@ class MarketConfig(ParameterRanges):
             span = getattr(self, field.name)
             if isinstance(span, tuple) and not (len(span) == 2 and span[0] <= span[1]):
                 raise HybridIVError(f"market: {field.name} must be (low, high), got {span}")
-        if len(pd.bdate_range(*_days("market", [self.start, self.end]))) < 2:
+        if len(pd.bdate_range(*whole_days("market", [self.start, self.end]))) < 2:
             raise HybridIVError(f"market: no two business days from {self.start} to {self.end}")
 
     @property
     def assets(self) -> tuple[str, ...]:
         "Names: INDEX1, ..., STOCK01, ..."
         return tuple(f"INDEX{i + 1}" for i in range(self.indices)) + tuple(f"STOCK{i + 1:02d}" for i in range(self.stocks))
-
-
-def _days(name: str, values: Sequence[Any] | pd.DatetimeIndex) -> pd.DatetimeIndex:
-    "The values as days, or an error that shows the first that is none."
-    for value in values:
-        try:
-            known = not pd.isna(pd.Timestamp(value))
-        except (ValueError, TypeError):
-            known = False
-        if not known:
-            raise HybridIVError(f"{name}: must be days, got {value!r}")
-    return pd.DatetimeIndex(list(values))
 
 # %% ../nbs/11_simulation.ipynb #bbd355a1
 @dataclass(frozen=True)
@@ -791,7 +779,7 @@ def oracle_forecast(
     seed: int = 0,  # of the paths
 ) -> xr.DataArray:  # (origin, horizon, asset, maturity, moneyness) iv, annual decimal; nan before listing
     "The best possible forecast, given the true state and law at each origin. Raises `HybridIVError` for dates outside the market."
-    rows = market.dates.get_indexer(_days("origins", origins))
+    rows = market.dates.get_indexer(whole_days("origins", origins))
     if (rows < 0).any() or rows.size == 0 or min(horizons) < 1 or paths < 2 or paths % 2:
         raise HybridIVError("oracle: origins must be dates of the market, horizons positive, paths even")
     if statistic not in ("median", "mean") or target not in ("truth", "quotes"):
@@ -956,7 +944,7 @@ def market_quotes(
     import polars as pl
 
     names = list(market.assets) if assets is None else list(assets)
-    wanted = market.dates if dates is None else _days("dates", dates)
+    wanted = market.dates if dates is None else whole_days("dates", dates)
     if not set(names) <= set(market.assets) or (market.dates.get_indexer(wanted) < 0).any():
         raise HybridIVError("quotes: assets and dates must be those of the market")
     quoted, out = market.listed & ~missing_days(market), []

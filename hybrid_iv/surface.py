@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +23,8 @@ from tqdm import tqdm
 
 # %% auto #0
 __all__ = ['logger', 'DAYS_PER_YEAR', 'VOL_POINTS', 'SURFACE_AXES', 'PANEL_AXES', 'SCHEMA_VERSION', 'PAPER_GRID', 'Item',
-           'TOY_GRID', 'HybridIVError', 'Grid', 'validate_panel', 'make_panel', 'panel_hash', 'replace_atomically',
-           'save_panel', 'load_panel', 'quiet', 'progress', 'ssvi_total_variance', 'toy_panel']
+           'TOY_GRID', 'HybridIVError', 'Grid', 'validate_panel', 'whole_days', 'make_panel', 'panel_hash',
+           'replace_atomically', 'save_panel', 'load_panel', 'quiet', 'progress', 'ssvi_total_variance', 'toy_panel']
 
 # %% ../nbs/00_surface.ipynb #befbfbfd
 logger = logging.getLogger("hybrid_iv")
@@ -228,11 +230,32 @@ def _check_events(panel: xr.Dataset) -> xr.Dataset:
         )
     return panel
 
+# %% ../nbs/00_surface.ipynb #d3a7b46e
+_DAY_TEXT = re.compile(r"\d{4}([-/]?)\d{2}\1\d{2}")  # year, month, day; what may follow is checked after reading
+
+
+def whole_days(
+    name: str,  # what an error calls the values
+    values: Sequence[Any] | pd.DatetimeIndex,  # (n,) days: date objects, or text as year-month-day
+) -> pd.DatetimeIndex:  # (n,) the same days
+    "Read `values` as days. Raises `HybridIVError` for the first that is none, has a time or a time zone, or can be read in two ways."
+    days = []
+    for value in values:
+        unclear = isinstance(value, Number) or (isinstance(value, str) and not _DAY_TEXT.match(value))
+        try:
+            day = pd.NaT if unclear else pd.Timestamp(value)
+        except (ValueError, TypeError):
+            day = pd.NaT
+        if pd.isna(day) or day.tz is not None or day != day.normalize():
+            raise HybridIVError(f"{name}: must be days, without time or time zone, text as 2024-12-31; got {value!r}")
+        days.append(day)
+    return pd.DatetimeIndex(days)
+
 # %% ../nbs/00_surface.ipynb #bfda943c
 def make_panel(
     iv: np.ndarray,  # (date, asset, maturity, moneyness) implied volatility, annual decimal, nan where missing
     spot: np.ndarray,  # (date, asset) price of the underlying
-    dates: Sequence[Any] | pd.DatetimeIndex,  # (date,) whole days, rising
+    dates: Sequence[Any] | pd.DatetimeIndex,  # (date,) whole days, rising; date objects, or text as year-month-day
     assets: Sequence[str],  # (asset,) names
     grid: Grid,  # nodes of the surface
     variables: Mapping[str, np.ndarray] | None = None,  # further variables of the table above, in its axis order
@@ -240,16 +263,17 @@ def make_panel(
 ) -> xr.Dataset:  # validated panel
     "Build a panel from arrays and validate it. Raises `HybridIVError`."
     data: dict[str, Any] = {}
+    days = whole_days("date", dates)
     for name, values in {"iv": iv, "spot": spot, **(variables or {})}.items():
         if name not in _RULES:
             raise HybridIVError(f"{name}: not a panel variable; known are {sorted(_RULES)}")
         axes = _RULES[name].axes
-        wanted = tuple(dict(zip(PANEL_AXES, (len(dates), len(assets), *grid.shape)))[axis] for axis in axes)
+        wanted = tuple(dict(zip(PANEL_AXES, (len(days), len(assets), *grid.shape)))[axis] for axis in axes)
         if np.shape(values) != wanted:
             raise HybridIVError(f"{name}: needs shape {wanted} for {axes}, got {np.shape(values)}")
         data[name] = (axes, np.asarray(values))
     coordinates = {
-        "date": pd.DatetimeIndex(list(dates)),
+        "date": days,
         "asset": np.array(list(assets), dtype=object),
         "maturity": np.asarray(grid.maturities),
         "moneyness": np.asarray(grid.moneyness),
