@@ -239,6 +239,7 @@ class PretrainingConfig:
     sequences: int = 128  # windows (origins times assets) in a batch
     valid_markets: int = 16  # unseen ones for early stopping and for the gate
     parts: bool = True  # read markets on random parts of the grid
+    fading: bool = True  # let noise of single cells fade
     workers: int = 1  # processes that draw markets
     seed: int = 0  # of weights, markets and batches
 
@@ -345,6 +346,7 @@ def pretrain_network(
         torch.manual_seed(config.seed)
         network = PretrainedNetwork(vae, config.network)
     vae.requires_grad_(False)
+    network.fade.requires_grad_(config.fading)  # untrained, it lets nothing fade
     unseen = [batch for number in range(config.valid_markets) for batch in market_batches(config, _VALID + number, 2)]
 
     def loss(batch: Batch, epoch: int) -> dict[str, Tensor]:

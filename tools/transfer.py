@@ -56,7 +56,10 @@ def main() -> int:
     from hybrid_iv.study import git_commit
     from hybrid_iv.surface import panel_hash
 
-    begin, pretrained, tables, gates, hashes = time.perf_counter(), load_pretrained(), [], [], {}
+    commit, begin, pretrained = git_commit(), time.perf_counter(), load_pretrained()
+    tables: list[Any] = []
+    gates: list[Any] = []
+    hashes: dict[str, str] = {}
     prior = PriorConfig(assets=12, days=1000)
 
     def walked(name: str, panel: Any, begins: list[int], labels: list[str]) -> None:
@@ -100,7 +103,7 @@ def main() -> int:
     written = {"transfer.csv": pd.concat(tables)[order], "gates.csv": pd.concat(gates)[["dataset", "part", "horizon", "share"]]}
     for name, table in written.items():
         write_atomically(args.output / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    manifest = {"git_commit": git_commit(), "panel_hash": hashes, "prior": asdict(prior), "left_out": left_out,
+    manifest = {"git_commit": commit, "panel_hash": hashes, "prior": asdict(prior), "left_out": left_out,
                 "packages": pretrained.manifest["packages"], "seconds": round(time.perf_counter() - begin)}
     write_atomically(args.output / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return 0
