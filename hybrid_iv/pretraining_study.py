@@ -39,10 +39,8 @@ def stretch_errors(
 ) -> xr.Dataset:  # hybrid, unprojected, persistence on (origin, horizon), vol points, nan past the end; breaches on the same axes
     "Errors of the hybrid as shipped, unprojected, and of persistence; and how many forecast surfaces breach."
     origins, iv, observed = panel["date"].values[rows], panel["iv"].values, panel["observed"].values
-    free = hybrid.forecast(panel, list(origins), horizons).values
-    projects, hybrid.arbitrage_free = hybrid.arbitrage_free, False
-    plain = hybrid.forecast(panel, list(origins), horizons).values
-    hybrid.arbitrage_free = projects
+    today, steps = hybrid.moves(panel, rows, horizons)
+    free, plain = hybrid.freed(today, steps, panel, rows), np.exp(today[:, None] + steps)
     still = last_known(iv)[rows]
     ratio = forward_over_spot(panel, rows)
     out = np.full((4, len(rows), len(horizons)), np.nan)

@@ -96,7 +96,8 @@ def main() -> int:
         other = load_pretrained(args.left_out)
         settings = other.manifest["settings"]
         kinds = tuple(kind for kind in KINDS if kind not in settings["prior"]["dynamics"])
-        left_out = {"dynamics": kinds, "markets_seen": other.manifest["markets_seen"], "settings": settings}
+        left_out = {"dynamics": kinds, "stopped": other.manifest.get("stopped", ""), "markets_seen": other.manifest["markets_seen"],
+                    "settings": settings}
         simulated("left-out", other, replace(prior, dynamics=kinds), 8)
     order = ["dataset", "part", "horizon", "ratio", "low", "high", "mae", "projected_over_plain", "breaches", "n"]
     args.output.mkdir(parents=True, exist_ok=True)
