@@ -23,18 +23,19 @@ STEPS, TEST_MARKETS, HORIZONS = 400, 24, (1, 5, 10, 20, 30)
 def variants() -> dict[str, tuple[str, dict[str, Any]]]:
     """By name: the group, and what differs from `base`."""
     short, middle = ((20, 1),), ((20, 1), (20, 4))
-    found: dict[str, tuple[str, dict[str, Any]]] = {"base": ("base", {}), "seed 1": ("seed", {"seed": 1}), "seed 2": ("seed", {"seed": 2})}
+    found: dict[str, tuple[str, dict[str, Any]]] = {"base": ("base", {}), "shipped": ("shipped", {})}
     found |= {f"{count} markets": ("different markets", {"different": count}) for count in (10, 30, 100)}
     found |= {"no fading": ("filtering over days", {"fading": False}), "no other assets": ("context", {"network.market": False})}
-    found |= {"attention across assets": ("context", {"network.asset_attention": True})}
-    found |= {"no attention": ("attention", {"lstm.attention": False})}
+    found |= {"seed 1": ("seed", {"seed": 1}), "seed 2": ("seed", {"seed": 2}), "mean of 3 seeds": ("ensemble", {})}
+    found |= {"width 0.2": ("width of the prior", {"prior.width": 0.2}), "no attention": ("attention", {"lstm.attention": False})}
     found |= {"window of 20 days": ("window", {"pools": short, "network.window": 20})}
     found |= {"window of 100 days": ("window", {"pools": middle, "network.window": 40})}
-    found |= {f"{latent} latents": ("latents", {"vae.latent": latent}) for latent in (6, 12, 24)}
-    found |= {"12 latents, not variational": ("latents", {"vae.variational": False})}
-    found |= {f"width {width}": ("width of the prior", {"prior.width": width}) for width in (0.2, 0.6)}
     found |= {f"{units} units": ("size", {"lstm.units": (units, units)}) for units in (24, 96)}
-    return found | {"mean of 3 seeds": ("ensemble", {}), "shipped": ("shipped", {}), "shipped, fine-tuned": ("fine-tuning", {})}
+    found |= {f"{latent} latents": ("latents", {"vae.latent": latent}) for latent in (6, 12, 24)}
+    found |= {"attention across assets": ("context", {"network.asset_attention": True})}
+    found |= {"width 0.6": ("width of the prior", {"prior.width": 0.6})}
+    found |= {"12 latents, not variational": ("latents", {"vae.variational": False})}
+    return found | {"shipped, fine-tuned": ("fine-tuning", {})}
 
 
 def configured(changes: dict[str, Any]) -> Any:
