@@ -239,6 +239,7 @@ class PretrainingConfig:
     sequences: int = 128  # windows (origins times assets) in a batch
     valid_markets: int = 16  # unseen ones for early stopping and for the gate
     parts: bool = True  # read markets on random parts of the grid
+    fading: bool = True  # let noise of single cells fade
     workers: int = 1  # processes that draw markets
     seed: int = 0  # of weights, markets and batches
 
@@ -345,6 +346,7 @@ def pretrain_network(
         torch.manual_seed(config.seed)
         network = PretrainedNetwork(vae, config.network)
     vae.requires_grad_(False)
+    network.fade.requires_grad_(config.fading)  # untrained, it lets nothing fade
     unseen = [batch for number in range(config.valid_markets) for batch in market_batches(config, _VALID + number, 2)]
 
     def loss(batch: Batch, epoch: int) -> dict[str, Tensor]:
@@ -373,9 +375,8 @@ class GatePrior:
 class GateConfig:
     "How the gate learns."
 
-    half_life: float = 500.0  # calendar days after which an entry counts half
+    half_life: float = 365.0  # calendar days after which an entry counts half
     caution: float = 1.0  # posterior deviations that are taken off the posterior gain of each share
-    doubt: float = 1.0  # the prior's deviation is taken so many times as wide
 
 
 @dataclass(frozen=True)
@@ -452,7 +453,7 @@ def settle_gate(
     "Share with the largest posterior gain less caution at each horizon, 0 where none promises any."
     out = np.zeros(len(GATE_HORIZONS))
     for h in range(len(GATE_HORIZONS)):
-        deviation = np.maximum(config.doubt * prior.deviation[h], 1e-6)
+        deviation = np.maximum(prior.deviation[h], 1e-6)
         precision, pull = deviation**-2, prior.mean[h] * deviation**-2
         evidence = _evidence(record, h, day, config.half_life)
         if evidence is not None:
@@ -653,8 +654,13 @@ class PretrainedHybrid(_Gated):
         begin = -np.inf if self.fine_tuning is None else _days_of(valid)[0]
         self.record = None if self.gate is None else self.noted(both, begin)
 
-    def _moves(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        "Today's ln iv (origin, ...) and the gated steps (origin, horizon, ...) on the panel's grid."
+    def moves(
+        self,
+        history: xr.Dataset,  # validated panel
+        rows: np.ndarray,  # (origin,) rows of the origins
+        horizons: Sequence[int],  # trading rows ahead
+    ) -> tuple[np.ndarray, np.ndarray]:  # ln iv on the origins, and gated steps (origin, horizon, asset, maturity, moneyness)
+        "What is known today, and how far it is moved."
         shares = interpolated(self.shares(history, rows), horizons)
         history, rows = recent(history, rows, self.pretrained.pools)
         steps = network_steps(self.network, GridHistory.of_panel(history), rows, horizons, self.pretrained.pools, self.name)
@@ -673,7 +679,7 @@ class PretrainedHybrid(_Gated):
         return ArbitrageFree("project", self.grid).surfaces(today, steps, np.ones(steps.shape[1]), forward_over_spot(history, rows))
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
-        return self.freed(*self._moves(history, rows, horizons), history, rows)
+        return self.freed(*self.moves(history, rows, horizons), history, rows)
 
 # %% ../nbs/35_pretraining.ipynb #cc05e0b7
 def regrid_mask(

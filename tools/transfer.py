@@ -56,7 +56,10 @@ def main() -> int:
     from hybrid_iv.study import git_commit
     from hybrid_iv.surface import panel_hash
 
-    begin, pretrained, tables, gates, hashes = time.perf_counter(), load_pretrained(), [], [], {}
+    commit, begin, pretrained = git_commit(), time.perf_counter(), load_pretrained()
+    tables: list[Any] = []
+    gates: list[Any] = []
+    hashes: dict[str, str] = {}
     prior = PriorConfig(assets=12, days=1000)
 
     def walked(name: str, panel: Any, begins: list[int], labels: list[str]) -> None:
@@ -93,14 +96,15 @@ def main() -> int:
         other = load_pretrained(args.left_out)
         settings = other.manifest["settings"]
         kinds = tuple(kind for kind in KINDS if kind not in settings["prior"]["dynamics"])
-        left_out = {"dynamics": kinds, "markets_seen": other.manifest["markets_seen"], "settings": settings}
+        left_out = {"dynamics": kinds, "stopped": other.manifest.get("stopped", ""), "markets_seen": other.manifest["markets_seen"],
+                    "settings": settings}
         simulated("left-out", other, replace(prior, dynamics=kinds), 8)
     order = ["dataset", "part", "horizon", "ratio", "low", "high", "mae", "projected_over_plain", "breaches", "n"]
     args.output.mkdir(parents=True, exist_ok=True)
     written = {"transfer.csv": pd.concat(tables)[order], "gates.csv": pd.concat(gates)[["dataset", "part", "horizon", "share"]]}
     for name, table in written.items():
         write_atomically(args.output / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    manifest = {"git_commit": git_commit(), "panel_hash": hashes, "prior": asdict(prior), "left_out": left_out,
+    manifest = {"git_commit": commit, "panel_hash": hashes, "prior": asdict(prior), "left_out": left_out,
                 "packages": pretrained.manifest["packages"], "seconds": round(time.perf_counter() - begin)}
     write_atomically(args.output / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return 0

@@ -1,0 +1,165 @@
+"""What helps in pretraining and what does not, `make variants`: runs/pretraining/variants.csv and manifest.json.
+
+Every variant is a small training with the same budget of steps, judged on the same unseen markets. A variant that is done is not run again;
+delete runs/pretraining_variants to begin anew. `--only` runs some of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, write_atomically
+
+STEPS, TEST_MARKETS, HORIZONS = 400, 24, (1, 5, 10, 20, 30)
+
+
+def variants() -> dict[str, tuple[str, dict[str, Any]]]:
+    """By name: the group, and what differs from `base`."""
+    short, middle = ((20, 1),), ((20, 1), (20, 4))
+    found: dict[str, tuple[str, dict[str, Any]]] = {"base": ("base", {}), "shipped": ("shipped", {})}
+    found |= {f"{count} markets": ("different markets", {"different": count}) for count in (10, 30, 100)}
+    found |= {"no fading": ("filtering over days", {"fading": False}), "no other assets": ("context", {"network.market": False})}
+    found |= {"seed 1": ("seed", {"seed": 1}), "seed 2": ("seed", {"seed": 2}), "mean of 3 seeds": ("ensemble", {})}
+    found |= {"width 0.2": ("width of the prior", {"prior.width": 0.2}), "no attention": ("attention", {"lstm.attention": False})}
+    found |= {"window of 20 days": ("window", {"pools": short, "network.window": 20})}
+    found |= {"window of 100 days": ("window", {"pools": middle, "network.window": 40})}
+    found |= {f"{units} units": ("size", {"lstm.units": (units, units)}) for units in (24, 96)}
+    found |= {f"{latent} latents": ("latents", {"vae.latent": latent}) for latent in (6, 12, 24)}
+    found |= {"attention across assets": ("context", {"network.asset_attention": True})}
+    found |= {"width 0.6": ("width of the prior", {"prior.width": 0.6})}
+    found |= {"12 latents, not variational": ("latents", {"vae.variational": False})}
+    return found | {"shipped, fine-tuned": ("fine-tuning", {})}
+
+
+def configured(changes: dict[str, Any]) -> Any:
+    """The reduced setting with some changes."""
+    from hybrid_iv.pretraining import PretrainingConfig
+
+    config = PretrainingConfig(markets=STEPS // 5, batches=1, sequences=64, valid_markets=8)
+    network = config.network
+    lstm, vae, prior = replace(network.lstm, units=(48, 48)), network.vae, replace(config.prior, assets=6, days=420)
+    training = replace(network.lstm_training, epochs=5, patience=5)
+    parts: dict[str, dict[str, Any]] = {"lstm": {}, "vae": {}, "prior": {}, "network": {}, "": {}}
+    for name, value in changes.items():
+        part, _, entry = name.rpartition(".")
+        parts[part][entry] = value
+    network = replace(
+        network, lstm=replace(lstm, **parts["lstm"]), vae=replace(vae, **parts["vae"]), lstm_training=training,
+        vae_training=replace(network.vae_training, epochs=3), seed=parts[""].get("seed", 0), **parts["network"],
+    )  # fmt: skip
+    return replace(config, network=network, prior=replace(prior, **parts["prior"]), **parts[""])
+
+
+def trained(changes: dict[str, Any], config: Any) -> Any:
+    """The temporal network of a variant; the autoencoder is the shipped one unless the variant is about it."""
+    from hybrid_iv.pretraining import load_pretrained, pretrain_autoencoder, pretrain_network
+
+    vae = load_pretrained().network.vae
+    if any(name.startswith("vae.") for name in changes):
+        vae = pretrain_autoencoder(replace(config, markets=64))[0]
+    return pretrain_network(config, vae)[0].eval()
+
+
+def test_ratios(networks: list[Any], markets: list[Any], pools: Any) -> Any:
+    """Error over persistence's (market, horizon) of the mean of some networks' steps, whole and unprojected."""
+    import numpy as np
+
+    from hybrid_iv.pretraining import GATE_HORIZONS, LEVEL_ROWS, GridHistory, network_steps, step_errors
+
+    out, at = [], [GATE_HORIZONS.index(h) for h in HORIZONS]
+    for market in markets:
+        rows = np.arange(LEVEL_ROWS, len(market.log_iv) - 1 - max(HORIZONS), 8)
+        history = GridHistory.of(market.log_iv, market.first)
+        steps = np.mean([network_steps(network, history, rows, GATE_HORIZONS, pools) for network in networks], 0)
+        errors = step_errors(market.log_iv, market.observed, np.arange(len(market.log_iv)), rows, steps).errors.mean(1)
+        out.append((errors[:, -1] / errors[:, 0])[at])
+    return np.array(out)
+
+
+def fine_tuned_ratios(markets: list[Any]) -> Any:
+    """The same of the shipped network, trained further on the first 60 % of the days and judged on the rest; and without that."""
+    import numpy as np
+
+    from hybrid_iv.pretraining import PretrainedHybrid
+    from hybrid_iv.pretraining_study import stretch_errors
+    from hybrid_iv.vae import TrainingConfig
+
+    out = []
+    for training in (None, TrainingConfig(epochs=3, patience=2, learning_rate=1e-4)):
+        ratios = []
+        for market in markets[:4]:
+            panel, days = market.panel(), len(market.log_iv)
+            hybrid = PretrainedHybrid(gate=None, fine_tuning=training)
+            hybrid.fit(panel.isel(date=slice(int(0.45 * days))), panel.isel(date=slice(int(0.45 * days), int(0.6 * days))))
+            errors = stretch_errors(hybrid, panel, np.arange(int(0.6 * days), days - 1, 5)).mean("origin")
+            ratios.append((errors["unprojected"] / errors["persistence"]).values)
+        out.append(np.array(ratios))
+    return out
+
+
+def main() -> int:
+    """Run what is missing, and write the table."""
+    parser = argparse.ArgumentParser(description="Small pretrainings that differ in one thing each.")
+    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "pretraining", help="the folder to write")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "pretraining_variants", help="folder of the variants that are done")
+    parser.add_argument("--only", nargs="*", default=None, help="names of variants")
+    args = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from hybrid_iv import pretraining
+    from hybrid_iv.market_prior import PriorConfig, draw_market
+    from hybrid_iv.study import git_commit
+
+    cached = lru_cache(1200)(draw_market)
+    pretraining.draw_market = lambda seed, prior: cached(tuple(seed), prior)  # type: ignore[attr-defined]  # variants share markets
+    commit = git_commit()
+    args.work.mkdir(parents=True, exist_ok=True)
+    markets = [draw_market([8_000_000, number], PriorConfig(assets=6, days=600)) for number in range(TEST_MARKETS)]
+
+    def write(name: str, group: str, ratios: Any, seconds: float) -> None:
+        table = pd.DataFrame({
+            "variant": name, "group": group, "horizon": HORIZONS, "ratio": ratios.mean(0),
+            "standard_error": ratios.std(0, ddof=1) / np.sqrt(len(ratios)), "markets": len(ratios), "seconds": round(seconds)})  # fmt: skip
+        write_atomically(args.work / f"{name}.csv", table.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+        print(name, ratios.mean(0).round(4), round(seconds), flush=True)
+
+    for name, (group, changes) in variants().items():
+        if (args.work / f"{name}.csv").is_file() or args.only and name not in args.only:
+            continue
+        begin, config = time.process_time(), configured(changes)
+        if group == "fine-tuning":
+            before, after = fine_tuned_ratios(markets)
+            write("shipped, before fine-tuning", group, before, 0)
+            write(name, group, after, time.process_time() - begin)
+        elif group == "ensemble":
+            weights = [args.work / f"{member}.pt" for member in ("base", "seed 1", "seed 2")]
+            networks = [torch.load(path, weights_only=False) for path in weights if path.is_file()]
+            write(name, group, test_ratios(networks, markets, config.pools), 0)
+        elif group == "shipped":
+            write(name, group, test_ratios([pretraining.load_pretrained().network], markets, config.pools), 0)
+        else:
+            network = trained(changes, config)
+            seconds = time.process_time() - begin
+            torch.save(network, args.work / f"{name}.pt")
+            write(name, group, test_ratios([network], markets, config.pools), seconds)
+    done = [pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))]
+    args.output.mkdir(parents=True, exist_ok=True)
+    write_atomically(args.output / "variants.csv", pd.concat(done).to_csv(index=False, lineterminator="\n"))
+    manifest = {"git_commit": commit, "steps": STEPS, "base": asdict(configured({})), "test_markets": TEST_MARKETS,
+                "packages": pretraining.load_pretrained().manifest["packages"]}  # fmt: skip
+    write_atomically(args.output / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
