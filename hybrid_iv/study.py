@@ -124,7 +124,7 @@ def build_model(
         raise HybridIVError(f"model {name!r}: must be one of {[*BENCHMARKS, *NETWORKS]}")
     return NETWORKS[name](hybrid, paper)
 
-# %% ../nbs/55_study.ipynb #41106996
+# %% ../nbs/55_study.ipynb #0ff131e7
 _BRIEF = replace(
     HybridConfig(), vae=VAEConfig(latent=4, hidden=(32,)), lstm=LSTMConfig(units=(16,)), window=20, longest=10,
     vae_training=TrainingConfig(epochs=2), lstm_training=TrainingConfig(epochs=2),
@@ -143,8 +143,8 @@ _SMALL_MARKET = MarketConfig(indices=2, stocks=4, sectors=2, illiquid=2, late=1)
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile((1, 5, 10), ("us-stocks",), ("persistence", "har"), ("vae-lstm", "hybrid-panel", "hybrid"), hybrid=_BRIEF),
     "small": Profile(
-        tuple(range(1, 31)), ("us-stocks", "simulated"), _ECONOMETRIC, ("convlstm", *_DEEP[:-2], "hybrid-across", "hybrid-head", *_DEEP[-2:]),
-        _SMALL_MARKET,
+        tuple(range(1, 31)), ("us-stocks", "simulated"),
+        _ECONOMETRIC, ("convlstm", *_DEEP[:-2], "hybrid-across", "hybrid-head", *_DEEP[-2:]), _SMALL_MARKET,
         HybridConfig(window=20, vae_training=_SMALL_VAE, lstm_training=_SMALL_TIME),
         PaperConfig(vae_training=_SMALL_VAE, lstm_training=replace(_SMALL_TIME, patience=30), curriculum=CurriculumConfig(5, 15)),
         oracle_paths=200, workers=2,
