@@ -11,7 +11,7 @@ from hybrid_iv.constraints import panel_breaches, summarise_breaches
 from hybrid_iv.gridding import GriddingReport, quotes_to_panel
 from hybrid_iv.quotes import Quotes, clean_quotes, read_table
 from hybrid_iv.simulation import Market, MarketConfig, market_quotes, simulate_market, true_surfaces
-from hybrid_iv.surface import PAPER_GRID, VOL_POINTS
+from hybrid_iv.surface import PAPER_GRID, VOL_POINTS, Grid
 
 CONFIG = MarketConfig(indices=1, stocks=3, sectors=1, illiquid=1, late=0, start="2021-01-01", end="2021-04-30", seed=3)
 
@@ -55,6 +55,26 @@ def test_the_panel_is_near_the_truth(market: Market, quotes: Quotes) -> None:
     assert (aware[:-1] < 1.0).all() and aware[-1] < 3.0  # the last name is illiquid
     assert aware[0] == pytest.approx(unaware[0])  # an index has no earnings
     assert aware[1:].mean() < unaware[1:].mean()
+
+
+def test_spot_moneyness(market: Market, quotes: Quotes) -> None:
+    """Quotes gridded in K/S differ from those in K/F as the truth does: read at k = ln(K/S) less the carry, here at one year."""
+    panels = [quotes_to_panel(quotes, moneyness_kind=kind, events=earnings(market))[0] for kind in ("spot", "forward")]
+    assert [panel.attrs["moneyness_kind"] for panel in panels] == ["spot", "forward"]
+    spot, forward = (panel["iv"].where(panel["observed"]).sel(maturity=1.0).values for panel in panels)
+    rows = market.dates.get_indexer(pd.DatetimeIndex(panels[0]["date"].values))
+    fine = Grid((1.0,), tuple(np.linspace(0.6, 1.4, 161)))
+    truth, k, nodes = true_surfaces(market, fine)[rows, :, 0], np.log(fine.moneyness), np.log(PAPER_GRID.moneyness)
+    found = []
+    for a in range(len(market.assets) - 1):  # the last one is illiquid
+        carry = market.rate[rows] - market.law.dividend_yield[a]
+        wanted = np.stack([np.interp(nodes - c, k, day) - np.interp(nodes, k, day) for c, day in zip(carry, truth[:, a])])
+        both = np.isfinite(spot[:, a] + forward[:, a])
+        assert both.mean() > 0.3
+        found.append([VOL_POINTS * np.abs(x[both]).mean() for x in (spot[:, a] - forward[:, a] - wanted, wanted)])
+    error, size = np.transpose(found)
+    print(f"\nvol points between K/S and K/F: {size.round(3)}; not as in the truth: {error.round(3)}")
+    assert error.mean() < 0.2 * size.mean() and (error < 0.1).all()
 
 
 def test_prefix(market: Market, quotes: Quotes) -> None:
