@@ -1,7 +1,8 @@
 """Ablations, least liquid names and several market seeds, `make ablations`: results/ablations and results/seeds.
 
 Each training is kept under runs/ablations as soon as it is done, so that a run that was killed goes on; another code or another
-setting begins anew. `--only` picks tables, `--output` another folder than results/.
+setting begins anew. `--only` picks tables, `--variants` names the variants to train first; `--collect` trains nothing and writes the
+tables of what is there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the ablations.")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the tables (default: results/)")
     parser.add_argument("--only", nargs="+", choices=("variants", "liquid", "seeds"), default=("variants", "liquid", "seeds"))
+    parser.add_argument("--variants", nargs="+", default=[], help="train these variants, in this order, and no others")
+    parser.add_argument("--collect", action="store_true", help="train nothing: write the tables of what is kept already")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     import pandas as pd
@@ -46,6 +49,8 @@ def main() -> int:
         """Tables of one training, from its file or made now, with the facts of their making."""
         text = json.dumps({"name": name, "code": code, "threads": torch.get_num_threads(), **settings}, sort_keys=True, default=str)
         file = ROOT / "runs" / "ablations" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+        if not file.is_file() and args.collect:
+            return [], {}
         if not file.is_file():
             begin, cpu = time.perf_counter(), time.process_time()
             tables = [table.to_dict("split", index=False) for table in compute()]
@@ -73,19 +78,28 @@ def main() -> int:
         return noisy_panel(simulate_market(config), grid)
 
     if {"variants", "liquid"} & set(args.only):
-        panel, facts, parts = panel_of(market), {}, []
-        for name, variant in study.ablation_variants().items() if "variants" in args.only else ():
-            (table,), facts[name] = kept(name, {"panel": panel_hash(panel)}, lambda v=variant, n=name: [study.run_variant(n, v, panel)])
-            parts.append(table)
-        tables = {}
-        if parts:
+        panel, facts, tables = panel_of(market), {}, {}
+        variants, hashes = study.ablation_variants(), {"ablations": panel_hash(panel)}
+
+        def trained(name: str) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+            """The table of one variant."""
+            return kept(name, {"panel": hashes["ablations"]}, lambda: [study.run_variant(name, variants[name], panel)])
+
+        for name in args.variants:
+            trained(name)
+        args.collect = args.collect or bool(args.variants)
+        found = {name: trained(name) for name in variants if "variants" in args.only}
+        found = {name: pair for name, pair in found.items() if pair[0]}
+        facts |= {name: pair[1] for name, pair in found.items()}
+        if found:
+            parts = [pair[0][0] for pair in found.values()]
             tables["ablations.csv"] = pd.concat([study.origin_breaches(panel), *parts], ignore_index=True)
-        hashes = {"ablations": panel_hash(panel)}
         if "liquid" in args.only:
             few = panel_of(study.LIQUIDITY_MARKET)
             hashes["least_liquid"] = panel_hash(few)
-            settings = {"panel": hashes["least_liquid"]}
-            (tables["least_liquid.csv"],), facts["least liquid"] = kept("least liquid", settings, lambda: [study.least_liquid(few)])
+            made, fact = kept("least liquid", {"panel": hashes["least_liquid"]}, lambda: [study.least_liquid(few)])
+            if made:
+                tables["least_liquid.csv"], facts["least liquid"] = made[0], fact
         shape = {"base": asdict(base), "paper": asdict(study.ABLATION_PAPER), "market": asdict(market), "grid": asdict(grid),
                  "liquidity_market": asdict(study.LIQUIDITY_MARKET), "seed": base.seed, "panel_hash": hashes}
         written("ablations", tables, facts, shape)
@@ -96,12 +110,16 @@ def main() -> int:
             models: dict[str, Callable[[], Any]] = {
                 "ridge": FactorRidge, "hybrid-panel": lambda c=own: Hybrid(c), "hybrid": PretrainedHybrid}
             settings = {"seed": seed, "market": asdict(market)}
-            found, facts[f"seed {seed}"] = kept(f"market seed {seed}", settings, lambda s=seed, m=models: list(study.market_seed(s, m)))
-            losses.append(found[0])
-            metrics.append(found[1])
+            pair, fact = kept(f"market seed {seed}", settings, lambda s=seed, m=models: list(study.market_seed(s, m)))
+            if pair:
+                losses.append(pair[0])
+                metrics.append(pair[1])
+                facts[f"seed {seed}"] = fact
+        if not losses:
+            return 0
         every, measures = pd.concat(losses, ignore_index=True), pd.concat(metrics, ignore_index=True)
         share = study.pooled_share(measures).rename_axis("model").reset_index()
-        shape = {"base": asdict(base), "market": asdict(market), "grid": asdict(grid), "seed": list(SEEDS)}
+        shape = {"base": asdict(base), "market": asdict(market), "grid": asdict(grid), "seed": [int(x) for x in every["seed"].unique()]}
         written("seeds", {"seeds.csv": study.pool_seeds(every, measures), "shares.csv": share}, facts, shape)
     return 0
 

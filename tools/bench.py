@@ -48,29 +48,27 @@ def benchmark(function: Callable[[], Result]) -> Callable[[], Result]:
     return function
 
 
-def best(work: Callable[[], object], repeats: int = REPEATS) -> float:
+Clock = Callable[[], float]
+
+
+def best(work: Callable[[], object], repeats: int = REPEATS, clock: Clock = time.perf_counter) -> float:
     """Seconds of the quickest of some runs."""
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return min(times)
 
 
 def cpu(work: Callable[[], object], repeats: int = 1) -> float:
     """Seconds of processor time of the quickest of some runs: other work on the machine matters less to it."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
+    return best(work, repeats, time.process_time)
 
 
-def ratio(work: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS) -> float:
+def ratio(work: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS, clock: Clock = time.perf_counter) -> float:
     """Time of `work` over that of `peer`, timed in turns so that a busy moment hits both; the best of each."""
-    pairs = [(best(work, 1), best(peer, 1)) for _ in range(repeats)]
+    pairs = [(best(work, 1, clock), best(peer, 1, clock)) for _ in range(repeats)]
     return min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
 
 
@@ -298,6 +296,107 @@ def cleaning_memory() -> Result:
                 rows.drop("day", "month").write_csv(out, include_header=i == 0)
         done = subprocess.run([sys.executable, "-c", _CLEANING, str(file)], check=True, cwd=ROOT, capture_output=True, text=True)
     return Result("cleaning of ten million quotes, peak memory", float(done.stdout), "GB", target=4.0)
+
+
+@benchmark
+def training_step() -> Result:
+    """Training of the hybrid's temporal network by `train_network`, over a bare loop of PyTorch with the same steps; processor time."""
+    import copy
+
+    import numpy as np
+    import torch
+
+    from hybrid_iv.features import standardise
+    from hybrid_iv.hybrid import HybridConfig, HybridNetwork, forecast_loss
+    from hybrid_iv.multi_asset import origin_batch
+    from hybrid_iv.surface import Grid, toy_panel
+    from hybrid_iv.vae import SurfaceVAE, TrainingConfig, train_network
+
+    panel, config, horizons = toy_panel(dates=160, assets=4), HybridConfig(window=20), torch.tensor([1.0, 5.0, 10.0, 30.0])
+    data, batches = standardise(panel), []
+    for first in range(60, 120):
+        rows = np.arange(first, first + 4)
+        target = torch.from_numpy(np.exp(data.log_iv[rows[:, None] + horizons.int().numpy()])).float()
+        batches.append((origin_batch(data, rows, config.window), target, torch.ones_like(target), horizons))
+    torch.manual_seed(0)
+    whole = HybridNetwork(SurfaceVAE(Grid.of(panel), config.vae), config)
+    whole.vae.requires_grad_(False)
+    training = TrainingConfig(epochs=2, patience=2)
+
+    def ours() -> None:
+        network = copy.deepcopy(whole)
+        train_network(network.dynamics, lambda batch, epoch: forecast_loss(network, *batch), lambda epoch: batches,
+                      lambda: batches[:2], training, 0)
+
+    def bare() -> None:
+        network = copy.deepcopy(whole)
+        optimizer = torch.optim.AdamW(network.dynamics.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+        for _ in range(training.epochs):
+            network.train()
+            for batch in batches:
+                optimizer.zero_grad()
+                forecast_loss(network, *batch)["loss"].backward()
+                torch.nn.utils.clip_grad_norm_(network.dynamics.parameters(), training.gradient_norm)
+                optimizer.step()
+            network.eval()
+            with torch.no_grad():
+                for batch in batches[:2]:
+                    forecast_loss(network, *batch)
+
+    step = best(bare, 1, time.process_time) / (training.epochs * len(batches))
+    share = ratio(ours, bare, clock=time.process_time)
+    return Result(f"training step of {1000 * step:.0f} ms / bare PyTorch", share, "ratio", target=1.15)
+
+
+def _forecast_seconds(way: str) -> float:
+    """Seconds for 31 assets x 30 horizons on the paper's grid, from a model read from its file, 260 days of history."""
+    import tempfile
+
+    import numpy as np
+    import torch
+
+    from hybrid_iv.forecasting import SurfaceModel, load_model, save_model
+    from hybrid_iv.hybrid import HeadEncoder, Hybrid, HybridConfig, HybridNetwork
+    from hybrid_iv.surface import PAPER_GRID, toy_panel
+    from hybrid_iv.vae import SurfaceVAE
+
+    panel = toy_panel(dates=260, assets=31, grid=PAPER_GRID, noise=0.01)
+    config = HybridConfig(arbitrage_free=way != "plain", free_by="head" if way == "head" else "project")
+    torch.manual_seed(0)
+    network = HybridNetwork(SurfaceVAE(PAPER_GRID, config.vae), config).eval()
+    torch.nn.init.normal_(network.dynamics.lstm.head.weight, std=0.02)
+    hybrid = Hybrid.from_network(network, HeadEncoder(PAPER_GRID).eval() if way == "head" else None)
+    hybrid.grid, hybrid.assets, hybrid.gate = PAPER_GRID, tuple(panel["asset"].values), np.ones(config.longest)
+    with tempfile.TemporaryDirectory() as folder:
+        path = save_model(SurfaceModel(hybrid, "", str(panel["date"].values[0])[:10]), Path(folder) / "model.safetensors")
+        loaded = load_model(path).hybrid
+    return best(lambda: loaded.forecast(panel, panel["date"].values[[-1]], list(range(1, 31))))
+
+
+@benchmark
+def forecast_plain() -> Result:
+    """A forecast without any repair."""
+    return Result("forecast of 31 assets x 30 horizons, plain", _forecast_seconds("plain"), "s", target=0.3)
+
+
+@benchmark
+def forecast_projected() -> Result:
+    """A forecast made free of arbitrage by projection."""
+    return Result("forecast of 31 assets x 30 horizons, projected", _forecast_seconds("project"), "s")
+
+
+@benchmark
+def forecast_by_construction() -> Result:
+    """A forecast moved in the parameters of the by-construction head."""
+    return Result("forecast of 31 assets x 30 horizons, by construction", _forecast_seconds("head"), "s", target=2.0)
+
+
+@benchmark
+def evaluation() -> Result:
+    """Evaluation of 31 assets x 30 horizons x 375 origins x 143 cells."""
+    from hybrid_iv.evaluation import benchmark_evaluation
+
+    return Result("evaluate_forecast of the paper's size", benchmark_evaluation()["seconds"], "s", target=60.0)
 
 
 def main() -> int:
