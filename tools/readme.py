@@ -1,4 +1,4 @@
-"""Write README.md from the home page, nbs/index.ipynb, as it stands with its stored outputs: `make readme`."""
+"""Write README.md from the home page, nbs/index.ipynb, as stored, and its picture of the network: `make readme`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from common import ROOT, body, directives, read_notebook, source, stem, write_atomically
 
 HOME = Path("nbs") / "index.ipynb"
+PICTURE = Path("results") / "architecture.png"
 
 
 def convert(root: Path) -> str:
@@ -67,13 +68,28 @@ def problems(root: Path) -> list[str]:
     return []
 
 
+def draw_architecture(root: Path) -> None:
+    """Draw the network that ships; the table of its layers is kept in the file, so that a test can hold it against the modules."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from hybrid_iv.architecture import layer_table, plot_architecture
+    from hybrid_iv.pretraining import load_pretrained
+
+    network = load_pretrained().network
+    layers = layer_table(network).to_csv(index=False, lineterminator="\n")
+    figure = plot_architecture(network, title="The hybrid as shipped").figure
+    figure.savefig(root / PICTURE, dpi=130, bbox_inches="tight", metadata={"Description": layers, "Software": None})
+
+
 def main() -> None:
-    """Write README.md."""
+    """Write README.md and the picture of the network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository (default: this one)")
     root = parser.parse_args().root.resolve()
     write_atomically(root / "README.md", convert(root))
-    print("README.md written")
+    draw_architecture(root)
+    print(f"README.md and {PICTURE} written")
 
 
 if __name__ == "__main__":
