@@ -67,6 +67,14 @@ def process_notebooks(copy: Path) -> Path:
         return Path(nbdev.serve.proc_nbs(n_workers=2))
 
 
+def plain_code(text: str) -> str:
+    """Take nbdev's links out of fenced code, where a page would show them as they are written."""
+    def unlinked(fence: re.Match[str]) -> str:
+        return re.sub(r"\[(`[^`\]]+`)\]\([^)\s]+\)", r"\1", fence[0])
+
+    return re.sub(r"^```.*?^```", unlinked, text, flags=re.MULTILINE | re.DOTALL)
+
+
 def place_links(processed: Path, root: Path) -> None:
     """Make links hold inside the site: pictures of `results/` are copied, other files of the repository are shown on GitHub."""
     options = settings(root)
@@ -91,11 +99,12 @@ def place_links(processed: Path, root: Path) -> None:
 
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
-                cell["source"] = re.sub(r"(\]\()([^)\s]+)\)", target, source(cell))
+                cell["source"] = re.sub(r"(\]\()([^)\s]+)\)", target, plain_code(source(cell)))
             for output in cell.get("outputs", []):
                 for kind, text in output.get("data", {}).items():
                     if kind == "text/markdown":
-                        output["data"][kind] = re.sub(r"(\]\()([^)\s]+)\)", target, text if isinstance(text, str) else "".join(text))
+                        text = plain_code(text if isinstance(text, str) else "".join(text))
+                        output["data"][kind] = re.sub(r"(\]\()([^)\s]+)\)", target, text)
         write_atomically(path, json.dumps(notebook, ensure_ascii=False, indent=1))
 
 
