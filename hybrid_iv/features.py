@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .surface import DAYS_PER_YEAR, HybridIVError, validate_panel
+from .surface import DAYS_PER_YEAR, HybridIVError, validate_panel, whole_days
 
 # %% auto #0
 __all__ = ['PAPER_SPLIT_DATES', 'FEATURE_NAMES', 'Split', 'default_split', 'part_of', 'origin_rows', 'check_horizons',
@@ -55,11 +55,7 @@ def default_split(
     "The panel's own split, else the paper's dates where the panel spans them, else 60 % / 15 % / 25 % of its days."
     dates = pd.DatetimeIndex(panel["date"].values)
     if "train_end" in panel.attrs and "valid_end" in panel.attrs:
-        words = [panel.attrs[name] for name in ("train_end", "valid_end")]
-        days = [pd.to_datetime(word, errors="coerce") for word in words]
-        if any(pd.isna(day) for day in days):
-            raise HybridIVError(f"attributes train_end and valid_end: must be days, got {words[0]!r} and {words[1]!r}")
-        return Split(*days)
+        return Split(*whole_days("attributes train_end and valid_end", [panel.attrs[name] for name in ("train_end", "valid_end")]))
     train_end, valid_end = map(pd.Timestamp, PAPER_SPLIT_DATES)
     if dates[0] < train_end - pd.DateOffset(years=2) and dates[-1] > valid_end + pd.DateOffset(months=6):
         return Split(train_end, valid_end)
