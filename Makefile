@@ -29,7 +29,7 @@ $(STAMP): settings.ini setup.py constraints.txt
 
 replicate: $(STAMP) ## run the paper: PROFILE=smoke|small|full DATASET=default SEED=0, into runs/PROFILE
 	@mkdir -p "$(RUN_DIR)"
-	OMP_NUM_THREADS=$(THREADS) $(PY) -m papermill nbs/60_replication.ipynb "$(RUN_DIR)/replication.ipynb" --log-output --no-progress-bar \
+	OMP_NUM_THREADS=1 $(PY) -m papermill nbs/60_replication.ipynb "$(RUN_DIR)/replication.ipynb" --log-output --no-progress-bar \
 	  -p profile '$(PROFILE)' -p dataset '$(DATASET)' -p seed $(SEED) -p run_dir '$(RUN_DIR)'
 
 results: ## keep tables, manifest and pictures of the last run of PROFILE under results/
