@@ -42,6 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the pretrained hybrid on markets that it never saw.")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "transfer", help="the folder to write")
     parser.add_argument("--markets", type=int, default=20, help="unseen simulated markets")
+    parser.add_argument("--only", nargs="*", default=None, help="some of the datasets; the rows of the others stay as --output has them")
     parser.add_argument("--left-out", type=Path, default=None, help="a network trained without one kind of dynamics")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
@@ -61,6 +62,9 @@ def main() -> int:
     gates: list[Any] = []
     hashes: dict[str, str] = {}
     prior = PriorConfig(assets=12, days=1000)
+
+    def wanted(name: str) -> bool:
+        return args.only is None or name in args.only
 
     def walked(name: str, panel: Any, begins: list[int], labels: list[str]) -> None:
         errors = walk_forward(PretrainedHybrid(pretrained), panel, begins)
@@ -84,29 +88,41 @@ def main() -> int:
         tables.append(found.assign(dataset=name, part=part))
         print(name, tables[-1].groupby("horizon").mean(numeric_only=True).round(4).to_string(), flush=True)
 
-    stocks = load_dataset("us-stocks")
-    first = int(np.searchsorted(stocks["date"].values, np.datetime64(default_split(stocks).valid_end), side="right"))
-    walked("us-stocks", stocks, [first], ["test"])
-    if os.environ.get("HYBRID_IV_DATA"):
+    if wanted("us-stocks"):
+        stocks = load_dataset("us-stocks")
+        first = int(np.searchsorted(stocks["date"].values, np.datetime64(default_split(stocks).valid_end), side="right"))
+        walked("us-stocks", stocks, [first], ["test"])
+    if os.environ.get("HYBRID_IV_DATA") and wanted("spx-factors"):
         by_year("spx-factors", load_dataset("spx-factors"), 2000)
+    if os.environ.get("HYBRID_IV_DATA") and wanted("sse50etf"):
         by_year("sse50etf", sse50etf(), 2016)
-    simulated("prior", pretrained, prior, args.markets)
+    if wanted("prior"):
+        simulated("prior", pretrained, prior, args.markets)
     left_out: dict[str, Any] = {}
-    if args.left_out is not None:
+    if args.left_out is not None and wanted("left-out"):
         other = load_pretrained(args.left_out)
         settings = other.manifest["settings"]
         kinds = tuple(kind for kind in KINDS if kind not in settings["prior"]["dynamics"])
         left_out = {"dynamics": kinds, "stopped": other.manifest.get("stopped", ""), "markets_seen": other.manifest["markets_seen"],
                     "settings": settings}
         simulated("left-out", other, replace(prior, dynamics=kinds), 8)
+    if not gates:
+        gates.append(pd.DataFrame(columns=["dataset", "part", "horizon", "share"]))
     order = ["dataset", "part", "horizon", "ratio", "low", "high", "mae", "projected_over_plain", "breaches", "n"]
     args.output.mkdir(parents=True, exist_ok=True)
     written = {"transfer.csv": pd.concat(tables)[order], "gates.csv": pd.concat(gates)[["dataset", "part", "horizon", "share"]]}
     for name, table in written.items():
+        if (args.output / name).is_file():
+            before = pd.read_csv(args.output / name, dtype={"part": str})
+            table = pd.concat([before[~before["dataset"].isin(pd.concat(tables)["dataset"])], table])
         write_atomically(args.output / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    manifest = {"git_commit": commit, "panel_hash": hashes, "prior": asdict(prior), "left_out": left_out,
-                "packages": pretrained.manifest["packages"], "seconds": round(time.perf_counter() - begin)}
-    write_atomically(args.output / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    path = args.output / "manifest.json"
+    runs = json.loads(path.read_text(encoding="utf-8")).get("runs", {}) if path.is_file() else {}
+    run = {"git_commit": commit, "packages": pretrained.manifest["packages"], "seconds": round(time.perf_counter() - begin)}
+    more = {"prior": {"prior": asdict(prior)}, "left-out": left_out}
+    for name in pd.concat(tables)["dataset"].unique():
+        runs[name] = {**run, **({"panel_hash": hashes[name]} if name in hashes else {}), **more.get(name, {})}
+    write_atomically(path, json.dumps({"runs": runs}, indent=1) + "\n")
     return 0
 
 
