@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 
 from .attention_lstm import LSTMConfig
 from .black import black_price
+from .by_construction import MixtureHead
 from .constraints import breaches
 from .features import check_horizons
 from .forecaster import check_same_panel, origin_index
@@ -31,7 +32,7 @@ from hybrid_iv.pretraining import (
     GateConfig, GatePrior, GateRecord, Pretrained, PretrainedHybrid, PretrainedNetwork, pretrained_draws, window_attention,
 )  # fmt: skip
 from .surface import DAYS_PER_YEAR, Grid, HybridIVError, panel_hash, replace_atomically, validate_panel
-from .vae import DeviceConfig, SurfaceVAE, TrainingConfig, VAEConfig
+from .vae import DeviceConfig, SurfaceVAE, TrainingConfig, VAEConfig, new_vae
 
 # %% auto #0
 __all__ = ['history_hash', 'Origin', 'SurfaceModel', 'save_model', 'load_model', 'save_shared', 'load_shared', 'contract_price']
@@ -227,7 +228,8 @@ def _read(path: str | Path) -> tuple[Hybrid, dict[str, str]]:
     weights, metadata = _opened(path)
     config = _config_of(json.loads(metadata["config"]))
     grid = Grid(tuple(json.loads(metadata["maturities"])), tuple(json.loads(metadata["moneyness"])))
-    network = HybridNetwork(SurfaceVAE(grid, config.vae), config).eval()
+    decoder = MixtureHead(grid) if config.vae.by_construction else None
+    network = HybridNetwork(new_vae(grid, config.vae, head=decoder), config).eval()
     network.load_state_dict({name: value for name, value in weights.items() if not name.startswith("head.")})
     head = _part(weights, "head.")
     encoder = HeadEncoder(grid).eval() if head else None

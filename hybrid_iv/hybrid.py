@@ -670,7 +670,7 @@ class EachAsset(Forecaster):
         self.models: list[Forecaster | None] = []
         for number in progress(range(train.sizes["asset"]), f"{self.name}: assets"):
             try:
-                self.models.append(self.make().fit(train.isel(asset=[number]), valid.isel(asset=[number])))
+                self.models.append(self.make().fit(_alone(train, number), _alone(valid, number)))
             except HybridIVError as error:
                 logger.warning("%s: %s persists (%s)", self.name, train["asset"].values[number], error)
                 self.models.append(None)
@@ -678,10 +678,15 @@ class EachAsset(Forecaster):
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         origins, parts = history["date"].values[rows], []
         for number, model in enumerate(self.models):
-            alone = history.isel(asset=[number])
             shape = len(rows), len(horizons), 1, *self.grid.shape
-            parts.append(np.full(shape, np.nan) if model is None else model.forecast(alone, origins, horizons).values)
+            parts.append(np.full(shape, np.nan) if model is None else model.forecast(_alone(history, number), origins, horizons).values)
         return np.concatenate(parts, 2)
+
+
+def _alone(panel: xr.Dataset, number: int) -> xr.Dataset:
+    "One asset of a panel, with its own events."
+    one = panel.isel(asset=[number])
+    return one.isel(event=one["event_asset"].values == one["asset"].values[0]) if "event" in one.dims else one
 
 # %% ../nbs/34_hybrid.ipynb #33e08d12
 @dataclass(frozen=True)
