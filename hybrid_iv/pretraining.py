@@ -629,30 +629,11 @@ class _Gated(Forecaster):
         record = self.grown(self.record, history.isel(date=slice(int((_days_of(history) < begins[-1]).sum()))))
         return np.stack([settle_gate(record, day, self.pretrained.gate, self.gate) for day in begins])[number]
 
-# %% ../nbs/35_pretraining.ipynb #c3f8d214
-class PretrainedHybrid(_Gated):
-    "The hybrid as shipped: pretrained on simulated markets, put to work on any panel."
+# %% ../nbs/35_pretraining.ipynb #9d4e17ab
+class _Moving(_Gated):
+    "From gated steps to surfaces."
 
-    def __init__(
-        self,
-        pretrained: Pretrained | None = None,  # default: the weights that come with the package
-        name: str = "hybrid",  # how it is called in tables
-        gate: GateConfig | None = GateConfig(),  # how the share of the step is settled; None: every step is taken whole
-        arbitrage_free: bool = True,  # project the forecast
-        fine_tuning: TrainingConfig | None = None,  # train the temporal network on the panel, with early stopping; None: not at all
-    ) -> None:
-        self.pretrained = load_pretrained() if pretrained is None else pretrained
-        self.name, self.gate, self.arbitrage_free, self.fine_tuning = name, gate, arbitrage_free, fine_tuning
-        self.network = self.pretrained.network
-
-    def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
-        both = xr.concat([train, valid], "date", data_vars="minimal", coords="minimal", compat="override", join="exact")
-        if self.fine_tuning is not None:
-            history, seen = GridHistory.of_panel(both), regrid_mask(both["observed"].values, self.grid)
-            self.network = _fine_tuned(self.pretrained, self.fine_tuning, history, seen, train.sizes["date"])
-        check_range(self.grid)
-        begin = -np.inf if self.fine_tuning is None else _days_of(valid)[0]
-        self.record = None if self.gate is None else self.noted(both, begin)
+    arbitrage_free: bool
 
     def moves(
         self,
@@ -677,6 +658,31 @@ class PretrainedHybrid(_Gated):
         if not self.arbitrage_free:
             return np.asarray(np.exp(today[:, None] + steps))
         return ArbitrageFree("project", self.grid).surfaces(today, steps, np.ones(steps.shape[1]), forward_over_spot(history, rows))
+
+# %% ../nbs/35_pretraining.ipynb #c3f8d214
+class PretrainedHybrid(_Moving):
+    "The hybrid as shipped: pretrained on simulated markets, put to work on any panel."
+
+    def __init__(
+        self,
+        pretrained: Pretrained | None = None,  # default: the weights that come with the package
+        name: str = "hybrid",  # how it is called in tables
+        gate: GateConfig | None = GateConfig(),  # how the share of the step is settled; None: every step is taken whole
+        arbitrage_free: bool = True,  # project the forecast
+        fine_tuning: TrainingConfig | None = None,  # train the temporal network on the panel, with early stopping; None: not at all
+    ) -> None:
+        self.pretrained = load_pretrained() if pretrained is None else pretrained
+        self.name, self.gate, self.arbitrage_free, self.fine_tuning = name, gate, arbitrage_free, fine_tuning
+        self.network = self.pretrained.network
+
+    def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
+        both = xr.concat([train, valid], "date", data_vars="minimal", coords="minimal", compat="override", join="exact")
+        if self.fine_tuning is not None:
+            history, seen = GridHistory.of_panel(both), regrid_mask(both["observed"].values, self.grid)
+            self.network = _fine_tuned(self.pretrained, self.fine_tuning, history, seen, train.sizes["date"])
+        check_range(self.grid)
+        begin = -np.inf if self.fine_tuning is None else _days_of(valid)[0]
+        self.record = None if self.gate is None else self.noted(both, begin)
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         return self.freed(*self.moves(history, rows, horizons), history, rows)
