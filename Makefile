@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 
-.PHONY: help install replicate results check-replication ablations pretrain transfer test check docs bench lab outputs readme
+.PHONY: help install replicate results check-replication ablations pretrain variants transfer test check docs bench lab outputs readme
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -45,6 +45,9 @@ ablations: $(STAMP) ## what each part of the hybrid is worth, into results/ablat
 pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core; a killed run goes on)
 	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/pretrain.py
 
+variants: $(STAMP) ## what helps in pretraining and what does not, into results/pretraining (a killed run goes on)
+	@OMP_NUM_THREADS=1 $(PY) tools/pretraining_variants.py
+
 transfer: $(STAMP) ## measure the shipped hybrid on markets that it never saw, into runs/transfer
 	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/transfer.py
 
@@ -67,5 +70,5 @@ outputs: $(STAMP) ## run again the notebooks whose stored outputs are stale, and
 	@$(VENV)/bin/nbdev_export
 	@$(PY) tools/notebooks.py
 
-readme: $(STAMP) ## write README.md from nbs/index.ipynb
+readme: $(STAMP) ## write README.md from nbs/index.ipynb, and results/architecture.png from the modules
 	@$(PY) tools/readme.py

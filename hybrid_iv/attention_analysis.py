@@ -22,16 +22,15 @@ from .features import Split, check_horizons, last_known, standardise
 from .forecaster import FORECAST_AXES, origin_index
 from .hybrid import PaperHybrid
 from .multi_asset import origin_batches
-from .pretraining import GridHistory, PretrainedHybrid, step_edges
 from .significance import cosine_count, diebold_mariano
-from .surface import HybridIVError, progress, validate_panel
+from .surface import HybridIVError, validate_panel
 
 # %% auto #0
 __all__ = ['ATTENTION_COLUMNS', 'ASSET_ATTENTION_COLUMNS', 'CO_MOVEMENT_COLUMNS', 'LIQUIDITY_COLUMNS', 'attention_entropy',
            'recent_weight', 'mean_by_lag', 'stressed_origins', 'Contrast', 'calm_against_stress', 'attention_synchrony',
            'group_means', 'mean_correlation', 'synchrony_by_day', 'attention_table', 'attention_by_regime',
-           'pretrained_attention', 'paper_attention', 'CrossAttention', 'cross_attention', 'asset_attention_table',
-           'co_movement', 'co_movement_table', 'accuracy_by_liquidity', 'liquidity_table']
+           'paper_attention', 'CrossAttention', 'cross_attention', 'asset_attention_table', 'co_movement',
+           'co_movement_table', 'accuracy_by_liquidity', 'liquidity_table']
 
 # %% ../nbs/52_attention_analysis.ipynb #dcdbde21
 def attention_entropy(
@@ -298,26 +297,6 @@ def attention_by_regime(
         gap = calm_against_stress(values, stressed, memory)
         rows.append((name, "difference", gap.difference, gap.low, gap.high))
     return pd.DataFrame([(dataset, model, *row) for row in rows], columns=list(ATTENTION_COLUMNS))
-
-# %% ../nbs/52_attention_analysis.ipynb #71b60c9e
-def pretrained_attention(
-    hybrid: PretrainedHybrid,  # fitted or not: its network is there from the start
-    history: xr.Dataset,  # panel that holds every origin and what came before it, on any grid and any assets
-    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
-) -> xr.DataArray:  # (origin, asset, lag) weights that sum to one; nan where the history is too short; coordinates `lag`, `days`
-    "Attention of the pretrained network on the steps of its window. Raises `HybridIVError` for unknown origins and grids out of range."
-    history = validate_panel(history)
-    rows, past, pools = origin_index(hybrid.name, history, origins), GridHistory.of_panel(history), hybrid.pretrained.pools
-    size, out = max(1, 256 // len(past.first)), []
-    for start in progress(range(0, len(rows), size), f"{hybrid.name}: attention"):
-        batch = past.batch(rows[start : start + size], pools)
-        with torch.no_grad():
-            weights = hybrid.network(batch, torch.ones(1))[1].flip(-1)  # newest step first
-        out.append(np.where(batch.active[..., None].numpy(), weights.double().numpy(), np.nan))
-    edges = step_edges(pools)
-    coordinates = {"origin": history["date"].values[rows], "asset": history["asset"].values, "lag": (edges[:-1] + edges[1:] - 1) / 2}
-    found = xr.DataArray(np.concatenate(out), coordinates, ("origin", "asset", "lag"), name="attention")
-    return found.assign_coords(days=("lag", np.diff(edges)))
 
 # %% ../nbs/52_attention_analysis.ipynb #52aa01c2
 def paper_attention(

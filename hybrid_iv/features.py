@@ -116,8 +116,10 @@ def last_known(
     values: np.ndarray,  # (date, ...) any unit, nan where missing
 ) -> np.ndarray:  # the same shape, each nan replaced by the last value before it
     "Carry the last known value forward; what was never known stays nan."
-    flat = pd.DataFrame(values.reshape(len(values), -1))
-    return flat.ffill().to_numpy().reshape(values.shape)
+    flat = values.reshape(len(values), -1).copy()
+    gaps = np.isnan(flat).any(0)
+    flat[:, gaps] = pd.DataFrame(flat[:, gaps]).ffill().to_numpy()
+    return flat.reshape(values.shape)
 
 # %% ../nbs/14_features.ipynb #a7f80d00
 FEATURE_NAMES = ("level", "skew", "slope", "curvature", "realized_volatility", "volume", "vix")

@@ -737,17 +737,22 @@ def window_attention(
     hybrid: PretrainedHybrid,  # fitted
     history: xr.Dataset,  # panel that holds every origin and what came before it
     origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
-) -> xr.DataArray:  # (origin, asset, lag) weights that sum to one, nan where the history is too short; lag: newest day of a step, rows back
-    "Attention of the temporal network for each origin and asset. Raises `HybridIVError` for unknown origins."
+) -> xr.DataArray:  # (origin, asset, lag) weights that sum to one, newest first; nan where the history is short; coordinate `days`
+    "Attention on the steps of the window; lag: the middle of a step, rows back. Raises `HybridIVError` for unknown origins."
     history = validate_panel(history)
     rows, pools = origin_index(hybrid.name, history, origins), hybrid.pretrained.pools
     part, at = recent(history, rows, pools)
-    batch = GridHistory.of_panel(part).batch(at, pools)
-    with torch.no_grad():
-        weights = hybrid.network(batch, torch.ones(1))[1].double().numpy()[..., ::-1]
-    weights = np.where(batch.active.numpy()[..., None], weights, np.nan)
-    labels = {"origin": history["date"].values[rows], "asset": history["asset"].values, "lag": step_edges(pools)[:-1]}
-    return xr.DataArray(weights, labels, ("origin", "asset", "lag"), name="attention")
+    past, out = GridHistory.of_panel(part), []
+    size = max(1, 256 // len(past.first))
+    for start in progress(range(0, len(at), size), f"{hybrid.name}: attention"):
+        batch = past.batch(at[start : start + size], pools)
+        with torch.no_grad():
+            weights = hybrid.network(batch, torch.ones(1))[1].flip(-1)
+        out.append(np.where(batch.active[..., None].numpy(), weights.double().numpy(), np.nan))
+    edges = step_edges(pools)
+    labels = {"origin": history["date"].values[rows], "asset": history["asset"].values, "lag": (edges[:-1] + edges[1:] - 1) / 2}
+    found = xr.DataArray(np.concatenate(out), labels, ("origin", "asset", "lag"), name="attention")
+    return found.assign_coords(days=("lag", np.diff(edges)))
 
 # %% ../nbs/35_pretraining.ipynb #f8b26a13
 def _drawn(

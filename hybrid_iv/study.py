@@ -35,7 +35,7 @@ __all__ = ['BENCHMARKS', 'NETWORKS', 'TUNED', 'SETTINGS_OF', 'SEEDED', 'PROJECTE
            'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'git_commit', 'write_study',
            'write_table', 'write_figure']
 
-# %% ../nbs/55_study.ipynb #b3b7499a
+# %% ../nbs/55_study.ipynb #1403f9a3
 from hybrid_iv.attention_analysis import (
     ATTENTION_COLUMNS,
     CO_MOVEMENT_COLUMNS,
@@ -44,7 +44,6 @@ from hybrid_iv.attention_analysis import (
     co_movement_table,
     liquidity_table,
     paper_attention,
-    pretrained_attention,
     stressed_origins,
 )
 from .attention_lstm import CurriculumConfig, LSTMConfig
@@ -66,7 +65,7 @@ from .evaluation import BREAKDOWN_HORIZONS, METRIC_COLUMNS, evaluate_forecast, l
 from .features import Split, default_split, origin_rows, part_of
 from .forecaster import Forecaster
 from .hybrid import EachAsset, Hybrid, HybridConfig, PaperConfig, PaperHybrid, attention_weights, forward_over_spot
-from .pretraining import PretrainedHybrid, interpolated
+from .pretraining import PretrainedHybrid, interpolated, window_attention
 from .projection import project
 from .significance import significance_table
 from .simulation import MarketConfig, oracle_forecast, simulate_market
@@ -353,7 +352,7 @@ class Job:
             hybrid = suggest_sizes(FixedTrial(found["settings"]), hybrid)
         return hybrid, profile.paper
 
-# %% ../nbs/55_study.ipynb #502137ac
+# %% ../nbs/55_study.ipynb #c083710c
 def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     "Fit a model and roll it through the test part."
     with counted_steps() as steps:
@@ -366,7 +365,7 @@ def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
         result["attention"] = paper_attention(fitted, case.panel, case.origins)
     if isinstance(fitted, PretrainedHybrid):
         rows = pd.DatetimeIndex(case.panel["date"].values).get_indexer(case.origins)
-        result["attention"] = pretrained_attention(fitted, case.panel, case.origins)
+        result["attention"] = window_attention(fitted, case.panel, case.origins)
         result["gate"] = (("origin", "horizon"), interpolated(fitted.shares(case.panel, rows), case.horizons))
     result.attrs["fallbacks"] = int(getattr(fitted, "fallbacks", 0))  # series whose fit did not converge: they persist
     if hasattr(fitted, "network"):

@@ -1,4 +1,4 @@
-"""What helps in pretraining and what does not, `make variants`: runs/pretraining/variants.csv and manifest.json.
+"""What helps in pretraining and what does not, `make variants`: results/pretraining/variants.csv and manifest.json.
 
 Every variant is a small training with the same budget of steps, judged on the same unseen markets. A variant that is done is not run again;
 delete runs/pretraining_variants to begin anew. `--only` runs some of them.
@@ -104,17 +104,30 @@ def fine_tuned_ratios(markets: list[Any]) -> Any:
     return out
 
 
+def stored(path: Path, config: Any) -> Any:
+    """A network of the reduced setting from its weights."""
+    from safetensors.torch import load_file
+
+    from hybrid_iv.market_prior import PRIOR_GRID
+    from hybrid_iv.pretraining import PretrainedNetwork
+    from hybrid_iv.vae import SurfaceVAE
+
+    network = PretrainedNetwork(SurfaceVAE(PRIOR_GRID, config.network.vae), config.network)
+    network.load_state_dict(load_file(path))
+    return network.eval()
+
+
 def main() -> int:
     """Run what is missing, and write the table."""
     parser = argparse.ArgumentParser(description="Small pretrainings that differ in one thing each.")
-    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "pretraining", help="the folder to write")
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / "pretraining", help="the folder to write")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "pretraining_variants", help="folder of the variants that are done")
     parser.add_argument("--only", nargs="*", default=None, help="names of variants")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     import numpy as np
     import pandas as pd
-    import torch
+    from safetensors.torch import save_file
 
     from hybrid_iv import pretraining
     from hybrid_iv.market_prior import PriorConfig, draw_market
@@ -142,15 +155,15 @@ def main() -> int:
             write("shipped, before fine-tuning", group, before, 0)
             write(name, group, after, time.process_time() - begin)
         elif group == "ensemble":
-            weights = [args.work / f"{member}.pt" for member in ("base", "seed 1", "seed 2")]
-            networks = [torch.load(path, weights_only=False) for path in weights if path.is_file()]
-            write(name, group, test_ratios(networks, markets, config.pools), 0)
+            members = [args.work / f"{member}.safetensors" for member in ("base", "seed 1", "seed 2")]
+            if all(path.is_file() for path in members):
+                write(name, group, test_ratios([stored(path, config) for path in members], markets, config.pools), 0)
         elif group == "shipped":
             write(name, group, test_ratios([pretraining.load_pretrained().network], markets, config.pools), 0)
         else:
             network = trained(changes, config)
             seconds = time.process_time() - begin
-            torch.save(network, args.work / f"{name}.pt")
+            save_file({key: value.contiguous() for key, value in network.state_dict().items()}, args.work / f"{name}.safetensors")
             write(name, group, test_ratios([network], markets, config.pools), seconds)
     done = [pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))]
     args.output.mkdir(parents=True, exist_ok=True)
