@@ -282,7 +282,7 @@ def _one_thread() -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
 
-# %% ../nbs/55_study.ipynb #a064e88c
+# %% ../nbs/55_study.ipynb #b8c4f1d9
 @dataclass(frozen=True)
 class Case:
     "One dataset, cut for one purpose."
@@ -293,10 +293,14 @@ class Case:
     horizons: tuple[int, ...]  # trading rows ahead that fit into the part
 
     @property
+    def rows(self) -> np.ndarray:
+        "Rows of the test origins that all horizons share."
+        return origin_rows(self.split.rows(pd.DatetimeIndex(self.panel["date"].values), "test"), self.horizons)
+
+    @property
     def origins(self) -> pd.DatetimeIndex:
-        "The test origins that all horizons share."
-        dates = pd.DatetimeIndex(self.panel["date"].values)
-        return dates[origin_rows(self.split.rows(dates, "test"), self.horizons)]
+        "The days of these rows."
+        return pd.DatetimeIndex(self.panel["date"].values)[self.rows]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -352,7 +356,7 @@ class Job:
             hybrid = suggest_sizes(FixedTrial(found["settings"]), hybrid)
         return hybrid, profile.paper
 
-# %% ../nbs/55_study.ipynb #c083710c
+# %% ../nbs/55_study.ipynb #6517f823
 def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     "Fit a model and roll it through the test part."
     with counted_steps() as steps:
@@ -364,9 +368,8 @@ def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     if isinstance(fitted, PaperHybrid):
         result["attention"] = paper_attention(fitted, case.panel, case.origins)
     if isinstance(fitted, PretrainedHybrid):
-        rows = pd.DatetimeIndex(case.panel["date"].values).get_indexer(case.origins)
         result["attention"] = window_attention(fitted, case.panel, case.origins)
-        result["gate"] = (("origin", "horizon"), interpolated(fitted.shares(case.panel, rows), case.horizons))
+        result["gate"] = (("origin", "horizon"), interpolated(fitted.shares(case.panel, case.rows), case.horizons))
     result.attrs["fallbacks"] = int(getattr(fitted, "fallbacks", 0))  # series whose fit did not converge: they persist
     if hasattr(fitted, "network"):
         trials = int(json.loads(tuned)["trials"]) if tuned else 0
@@ -660,7 +663,7 @@ def with_mean_over_seeds(
     added = mean[(mean["seeds"] == most) & (most > 1)].drop(columns="seeds").assign(seed="mean")
     return pd.concat([metrics.astype({"seed": str}), added], ignore_index=True)[list(METRIC_COLUMNS)]
 
-# %% ../nbs/55_study.ipynb #49cf38f3
+# %% ../nbs/55_study.ipynb #363a3313
 TRADED_HORIZON = 10  # trading rows for which contracts are held
 _COLUMNS = {  # of a table without a row
     "attention": list(ATTENTION_COLUMNS), "co_movement": list(CO_MOVEMENT_COLUMNS),
@@ -686,8 +689,9 @@ def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFram
             moved = moved.to_series().rename("distance").reset_index()
             out["projection"].append(moved.assign(dataset=case.name, model=model)[["dataset", "model", "horizon", "distance"]])
     tables = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS[name]) for name, parts in out.items()}
+    held = case.panel.isel(date=slice(case.rows[-1] + TRADED_HORIZON + 1))  # to the last exit
     try:
-        tables["economic_value"] = economic_value(traded, case.panel, case.split, TRADED_HORIZON, case.name)
+        tables["economic_value"] = economic_value(traded, held, case.split, TRADED_HORIZON, case.name)
     except HybridIVError as error:
         logger.warning("%s: no trading (%s)", case.name, error)
         tables["economic_value"] = pd.DataFrame(columns=list(VALUE_COLUMNS))
