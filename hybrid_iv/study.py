@@ -35,7 +35,7 @@ __all__ = ['BENCHMARKS', 'NETWORKS', 'TUNED', 'SETTINGS_OF', 'SEEDED', 'PROJECTE
            'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'git_commit', 'write_study',
            'write_table', 'write_figure']
 
-# %% ../nbs/55_study.ipynb #1403f9a3
+# %% ../nbs/55_study.ipynb #029b1dd0
 from hybrid_iv.attention_analysis import (
     ATTENTION_COLUMNS,
     CO_MOVEMENT_COLUMNS,
@@ -64,7 +64,7 @@ from .economic_value import VALUE_COLUMNS, economic_value
 from .evaluation import BREAKDOWN_HORIZONS, METRIC_COLUMNS, evaluate_forecast, liquidity_ranks, validation_split, violations_table
 from .features import Split, default_split, origin_rows, part_of
 from .forecaster import Forecaster
-from .hybrid import EachAsset, Hybrid, HybridConfig, PaperConfig, PaperHybrid, attention_weights, forward_over_spot
+from .hybrid import Hybrid, HybridConfig, PaperConfig, PaperHybrid, attention_weights, forward_over_spot
 from .pretraining import PretrainedHybrid, interpolated, window_attention
 from .projection import project
 from .significance import significance_table
@@ -90,7 +90,7 @@ class Profile:
     oracle_paths: int = 0  # simulated paths behind each forecast of the oracle, where the truth is known; 0: no oracle
     workers: int = 1  # processes side by side, with one thread each
 
-# %% ../nbs/55_study.ipynb #9754a8a0
+# %% ../nbs/55_study.ipynb #4cdd1ed9
 BENCHMARKS = econometric_models()  # by name: builds an untrained model
 NETWORKS: Mapping[str, Callable[[HybridConfig, PaperConfig], Forecaster]] = {  # by name: builds one with these settings
     "lstm": lambda config, _: SurfaceLSTM(one_stage(unconstrained(config))),
@@ -99,14 +99,13 @@ NETWORKS: Mapping[str, Callable[[HybridConfig, PaperConfig], Forecaster]] = {  #
     "vae": lambda config, _: DecodedPersistence(unconstrained(config)),
     "vae-lstm": lambda config, _: Hybrid(unconstrained(config), "vae-lstm"),
     "hybrid-paper": lambda config, paper: PaperHybrid(replace(paper, seed=config.seed)),
-    "hybrid-single": lambda config, _: EachAsset(lambda: Hybrid(config, "hybrid-panel"), "hybrid-single"),
     "hybrid-across": lambda config, _: Hybrid(replace(config, asset_attention=True), "hybrid-across"),
     "hybrid-head": lambda config, _: Hybrid(replace(config, free_by="head"), "hybrid-head"),
     "hybrid-panel": lambda config, _: Hybrid(config, "hybrid-panel"),
     "hybrid": lambda config, _: PretrainedHybrid(name="hybrid"),
 }
 TUNED = ("lstm", "ae-lstm", "convlstm", "vae-lstm", "hybrid-panel")  # get equal trials; the others take the settings of SETTINGS_OF
-SETTINGS_OF = {"vae": "vae-lstm", "hybrid-across": "hybrid-panel", "hybrid-head": "hybrid-panel", "hybrid-single": "hybrid-panel"}
+SETTINGS_OF = {"vae": "vae-lstm", "hybrid-across": "hybrid-panel", "hybrid-head": "hybrid-panel"}
 SEEDED = ("hybrid-panel", "hybrid-paper")  # trained with several seeds where the profile says so
 PROJECTED = "projected-"  # before the name of a network
 
@@ -123,7 +122,7 @@ def build_model(
         raise HybridIVError(f"model {name!r}: must be one of {[*BENCHMARKS, *NETWORKS]}")
     return NETWORKS[name](hybrid, paper)
 
-# %% ../nbs/55_study.ipynb #0ff131e7
+# %% ../nbs/55_study.ipynb #c466f8a5
 _BRIEF = replace(
     HybridConfig(), vae=VAEConfig(latent=4, hidden=(32,)), lstm=LSTMConfig(units=(16,)), window=20, longest=10,
     vae_training=TrainingConfig(epochs=2), lstm_training=TrainingConfig(epochs=2),
@@ -152,7 +151,8 @@ PROFILES: Mapping[str, Profile] = {
         tuple(range(1, 31)), ("simulated",), _ECONOMETRIC, _DEEP,
         hybrid=HybridConfig(vae_training=_VAE_STAGE, lstm_training=_TIME_STAGE),
         paper=PaperConfig(
-            vae_training=_VAE_STAGE, lstm_training=replace(_TIME_STAGE, learning_rate=5e-4, batches=16), curriculum=CurriculumConfig(5, 10)
+            vae_training=_VAE_STAGE, curriculum=CurriculumConfig(5, 10),
+            lstm_training=replace(_TIME_STAGE, learning_rate=5e-4, batches=16, patience=20),
         ),
         seeds=3, trials=3, oracle_paths=400, workers=2,
     ),
@@ -399,7 +399,7 @@ def _weights_digest(model: Forecaster) -> str:
         return ""
     return _file_digest(Path(str(files("hybrid_iv"))) / "pretrained" / "hybrid.safetensors")
 
-# %% ../nbs/55_study.ipynb #3be19626
+# %% ../nbs/55_study.ipynb #e318ed23
 def forecast_stage(
     job: Job,  # model and dataset
     profile: Profile,  # its settings
@@ -419,7 +419,7 @@ def forecast_stage(
         return Stage({"plain": plain.key}, "hybrid_iv.projection", lambda: _projected(case, plain), inspect.getsource(_projected))
     configs = job.configs(profile)
     model = build_model(job.model, *configs)
-    kept = {} if job.model in BENCHMARKS else {"configs": str(configs), "tuned": job.tuned, "weights": _weights_digest(model)}
+    kept = {} if job.model in BENCHMARKS else {"config": str(configs[job.model == "hybrid-paper"]), "tuned": job.tuned, "weights": _weights_digest(model)}
     return Stage({**base, **kept}, type(model).__module__, lambda: _rolled(case, model, job.tuned), inspect.getsource(_rolled))
 
 # %% ../nbs/55_study.ipynb #158f513b
