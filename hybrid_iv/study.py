@@ -399,7 +399,7 @@ def _weights_digest(model: Forecaster) -> str:
         return ""
     return _file_digest(Path(str(files("hybrid_iv"))) / "pretrained" / "hybrid.safetensors")
 
-# %% ../nbs/55_study.ipynb #e318ed23
+# %% ../nbs/55_study.ipynb #12dac207
 def forecast_stage(
     job: Job,  # model and dataset
     profile: Profile,  # its settings
@@ -419,7 +419,8 @@ def forecast_stage(
         return Stage({"plain": plain.key}, "hybrid_iv.projection", lambda: _projected(case, plain), inspect.getsource(_projected))
     configs = job.configs(profile)
     model = build_model(job.model, *configs)
-    kept = {} if job.model in BENCHMARKS else {"config": str(configs[job.model == "hybrid-paper"]), "tuned": job.tuned, "weights": _weights_digest(model)}
+    config = str(configs[job.model == "hybrid-paper"])
+    kept = {} if job.model in BENCHMARKS else {"config": config, "tuned": job.tuned, "weights": _weights_digest(model)}
     return Stage({**base, **kept}, type(model).__module__, lambda: _rolled(case, model, job.tuned), inspect.getsource(_rolled))
 
 # %% ../nbs/55_study.ipynb #158f513b
