@@ -214,7 +214,8 @@ def plot_error_by_horizon(
     for name in sorted(names, key=lambda name: (name != "persistence", table[name].iloc[-1])):
         wide, style = (2.2, "-") if name in ("persistence", "hybrid") else (1.4, "--" if name == "oracle" else "-")
         marker = "o" if len(table) <= 8 else ""
-        ax.plot(table.index, table[name], style, marker=marker, markersize=4, color=colours[name], linewidth=wide, label=name)
+        line = table[name].dropna()  # an oracle may be known at some horizons alone
+        ax.plot(line.index, line, style, marker=marker, markersize=4, color=colours[name], linewidth=wide, label=name)
     if len(table) <= 8:
         ax.set_xticks(table.index)
     unit = {"mae": "vol points", "rmse": "vol points", "mape": "%"}.get(metric)

@@ -32,8 +32,8 @@ import xarray as xr
 __all__ = ['BENCHMARKS', 'NETWORKS', 'TUNED', 'SETTINGS_OF', 'SEEDED', 'PROJECTED', 'PROFILES', 'RESULT_TABLES', 'TRADED_HORIZON',
            'Profile', 'build_model', 'StudyConfig', 'repository', 'source_digest', 'package_versions', 'Stage', 'Case',
            'study_case', 'Job', 'forecast_stage', 'evaluation_stage', 'pack_table', 'unpack_table', 'tuning_stage',
-           'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'git_commit', 'write_study',
-           'write_table', 'write_figure']
+           'study_jobs', 'run_jobs', 'StudyResult', 'run_study', 'with_mean_over_seeds', 'attention_of', 'git_commit',
+           'write_study', 'write_table', 'write_figure']
 
 # %% ../nbs/55_study.ipynb #029b1dd0
 from hybrid_iv.attention_analysis import (
@@ -356,7 +356,7 @@ class Job:
             hybrid = suggest_sizes(FixedTrial(found["settings"]), hybrid)
         return hybrid, profile.paper
 
-# %% ../nbs/55_study.ipynb #6517f823
+# %% ../nbs/55_study.ipynb #ba6a90ad
 def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     "Fit a model and roll it through the test part."
     with counted_steps() as steps:
@@ -366,7 +366,7 @@ def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
         result["attention"] = attention_weights(fitted, case.panel, case.origins)
         result["gate"] = ("horizon", fitted.gate_at(case.horizons))
     if isinstance(fitted, PaperHybrid):
-        result["attention"] = paper_attention(fitted, case.panel, case.origins)
+        result["market_attention"] = paper_attention(fitted, case.panel, case.origins).isel(asset=0, drop=True)  # one for all assets
     if isinstance(fitted, PretrainedHybrid):
         result["attention"] = window_attention(fitted, case.panel, case.origins)
         result["gate"] = (("origin", "horizon"), interpolated(fitted.shares(case.panel, case.rows), case.horizons))
@@ -664,7 +664,7 @@ def with_mean_over_seeds(
     added = mean[(mean["seeds"] == most) & (most > 1)].drop(columns="seeds").assign(seed="mean")
     return pd.concat([metrics.astype({"seed": str}), added], ignore_index=True)[list(METRIC_COLUMNS)]
 
-# %% ../nbs/55_study.ipynb #363a3313
+# %% ../nbs/55_study.ipynb #b3d4a8a2
 TRADED_HORIZON = 10  # trading rows for which contracts are held
 _COLUMNS = {  # of a table without a row
     "attention": list(ATTENTION_COLUMNS), "co_movement": list(CO_MOVEMENT_COLUMNS),
@@ -680,9 +680,10 @@ def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFram
         stored = stage.result()
         if TRADED_HORIZON in stored["horizon"].values and model not in ("oracle", "persistence"):
             traded[model] = stored["iv"].sel(horizon=[TRADED_HORIZON]).copy()
-        if "attention" in stored:
-            stress = stressed_origins(stored["attention"], case.panel, case.split)
-            out["attention"].append(attention_by_regime(stored["attention"], stress, case.name, model, _kinds_of(stored["attention"])))
+        weights = attention_of(stored)
+        if weights is not None:
+            stress = stressed_origins(weights, case.panel, case.split)
+            out["attention"].append(attention_by_regime(weights, stress, case.name, model, _kinds_of(weights)))
             out["co_movement"].append(co_movement_table(stored["iv"], case.panel, stress, dataset=case.name, model=model))
         plain = stages.get(model.removeprefix(PROJECTED))
         if plain is not None and plain is not stage:
@@ -698,7 +699,16 @@ def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFram
         tables["economic_value"] = pd.DataFrame(columns=list(VALUE_COLUMNS))
     return tables
 
-# %% ../nbs/55_study.ipynb #557e3f9b
+# %% ../nbs/55_study.ipynb #7f2df426
+def attention_of(
+    stored: xr.Dataset,  # a stage of forecasts
+) -> xr.DataArray | None:  # (origin, asset, lag) weights; None where the model has none
+    "Where a model looked: each asset on its own, or `market`, where one network reads all assets at once."
+    if "market_attention" in stored:
+        return stored["market_attention"].expand_dims(asset=["market"], axis=1)
+    return stored.get("attention")
+
+
 def _kinds_of(found: xr.DataArray) -> dict[str, str]:
     "Indices and stocks of a simulated market by their names; nothing is known of other assets."
     names = [str(asset) for asset in found["asset"].values]
