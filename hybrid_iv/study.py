@@ -122,7 +122,7 @@ def build_model(
         raise HybridIVError(f"model {name!r}: must be one of {[*BENCHMARKS, *NETWORKS]}")
     return NETWORKS[name](hybrid, paper)
 
-# %% ../nbs/55_study.ipynb #c466f8a5
+# %% ../nbs/55_study.ipynb #482484eb
 _BRIEF = replace(
     HybridConfig(), vae=VAEConfig(latent=4, hidden=(32,)), lstm=LSTMConfig(units=(16,)), window=20, longest=10,
     vae_training=TrainingConfig(epochs=2), lstm_training=TrainingConfig(epochs=2),
@@ -134,7 +134,7 @@ _ECONOMETRIC = (
 _DEEP = ("lstm", "ae-lstm", "vae", "vae-lstm", "projected-vae-lstm", "hybrid-paper", "hybrid-panel", "hybrid")
 _VAE_STAGE = TrainingConfig(epochs=30, patience=8, batches=150)  # a whole pass over 31 assets takes 290 batches
 _TIME_STAGE = TrainingConfig(epochs=20, learning_rate=1e-3, patience=8, batches=60, annealed=True)
-_SMALL_VAE = TrainingConfig(epochs=60, patience=10, batches=60)
+_SMALL_VAE = TrainingConfig(epochs=40, patience=8, batches=60)
 _SMALL_TIME = TrainingConfig(epochs=30, learning_rate=1e-3, patience=8, batches=20, annealed=True)
 _SMALL_MARKET = MarketConfig(indices=2, stocks=4, sectors=2, illiquid=2, late=1)
 
@@ -142,7 +142,7 @@ PROFILES: Mapping[str, Profile] = {
     "smoke": Profile((1, 5, 10), ("us-stocks",), ("persistence", "har"), ("vae-lstm", "hybrid-panel", "hybrid"), hybrid=_BRIEF),
     "small": Profile(
         tuple(range(1, 31)), ("us-stocks", "simulated"),
-        _ECONOMETRIC, ("convlstm", *_DEEP[:-2], "hybrid-across", "hybrid-head", *_DEEP[-2:]), _SMALL_MARKET,
+        _ECONOMETRIC, (*_DEEP[:-2], "hybrid-across", "hybrid-head", *_DEEP[-2:]), _SMALL_MARKET,
         HybridConfig(window=20, vae_training=_SMALL_VAE, lstm_training=_SMALL_TIME),
         PaperConfig(vae_training=_SMALL_VAE, lstm_training=replace(_SMALL_TIME, patience=30), curriculum=CurriculumConfig(5, 15)),
         oracle_paths=200, workers=2,
