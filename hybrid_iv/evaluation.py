@@ -316,6 +316,8 @@ def evaluate_models(
     "Fit, forecast and evaluate each model beside persistence. Raises `HybridIVError` as the models and the panel do."
     panel = validate_panel(panel)
     split = split or default_split(panel)
+    if not isinstance(models, Mapping) or not all(callable(make) for make in models.values()):
+        raise HybridIVError("models: must map names to what makes an untrained model, such as a class")
     models = models if refit is None else {name: partial(_refitted, make, refit) for name, make in models.items()}
     check_horizons(horizons)
     if validate:  # said before the work, not after it

@@ -116,6 +116,8 @@ def last_known(
     values: np.ndarray,  # (date, ...) any unit, nan where missing
 ) -> np.ndarray:  # the same shape, each nan replaced by the last value before it
     "Carry the last known value forward; what was never known stays nan."
+    if not values.size:
+        return values.copy()
     flat = values.reshape(len(values), -1).copy()
     gaps = np.isnan(flat).any(0)
     flat[:, gaps] = pd.DataFrame(flat[:, gaps]).ffill().to_numpy()

@@ -95,7 +95,7 @@ class _Usable:
         origin: str | pd.Timestamp | None = None,  # default: the last day of `panel`
         samples: int = 0,  # draws from the latent posterior besides the point forecast
         revised: bool = False,  # accept other values in the training period than those learned from
-    ) -> xr.Dataset:  # iv (horizon, asset, maturity, moneyness), attention (asset, lag), spot, forward, rate, breaches; iv_draws by sample
+    ) -> xr.Dataset:  # iv (horizon, asset, maturity, moneyness), attention (asset, lag), spot, forward, rate; iv_draws by sample; counts
         "Forecast from the latest surfaces. Raises `HybridIVError` for another grid, unknown assets or impossible horizons."
         return _day_forecast(self, validate_panel(panel), horizons, origin, samples, revised)
 
@@ -177,6 +177,7 @@ def _day_forecast(
     ratio = forward_over_spot(panel, np.asarray(row))
     found = breaches(data["iv"].isel(origin=0).values, hybrid.grid, forward_ratio=ratio if ratio is None else ratio[0])
     report = {f"{kind}_breaches": int(b.found.sum()) for kind, b in found.items()}
+    report["empty_surfaces"] = int((~np.isfinite(data["iv"].values)).all((-2, -1)).sum())  # of assets without a history
     parts = {name: array.isel(origin=0, drop=True) for name, array in data.items()}
     return xr.Dataset(parts).merge(today).assign_attrs(origin=str(day.date()), moneyness_kind=panel.attrs["moneyness_kind"], **report)
 
@@ -347,16 +348,20 @@ def contract_price(
     days: float,  # calendar days to expiry, counted from the day of the valuation
     is_call: bool = True,  # call or put
 ) -> float:  # price units of the underlying
-    "Black-76 price of one contract on a forecast surface. Raises `HybridIVError` outside the grid."
+    "Black-76 price of one contract on a forecast surface. Raises `HybridIVError` outside the grid, and where something is not known."
     if asset not in forecast["asset"].values or horizon not in forecast["horizon"].values:
         raise HybridIVError(f"contract: the forecast has no asset {asset!r} at {horizon} trading rows")
     day = forecast.sel(asset=asset, horizon=horizon)
     tau, nodes = days / DAYS_PER_YEAR, day["maturity"].values
     forward, rate = (float(np.interp(tau, nodes, day[name].values)) for name in ("forward", "rate"))
     base = forward if forecast.attrs["moneyness_kind"] == "forward" else float(day["spot"])
+    if not np.isfinite([forward, rate, base]).all():
+        raise HybridIVError(f"contract: forward, rate or spot of {asset!r} is not known on {forecast.attrs['origin']}")
     k, ks = np.log(strike / base), np.log(day["moneyness"].values)
     if not (nodes[0] <= tau <= nodes[-1] and ks[0] <= k <= ks[-1]):
         raise HybridIVError(f"contract: strike {strike:g} and {days:g} days lie outside the grid of the forecast")
     w = [np.interp(k, ks, smile) for smile in (day["iv"] ** 2 * day["maturity"]).transpose("maturity", "moneyness").values]
     iv = np.sqrt(np.interp(tau, nodes, w) / tau)
+    if not np.isfinite(iv):
+        raise HybridIVError(f"contract: {asset!r} has no forecast at strike {strike:g} and {days:g} days")
     return float(black_price(np.asarray(forward), np.asarray(strike), np.asarray(tau), np.asarray(iv), np.exp(-rate * tau), is_call))

@@ -248,7 +248,7 @@ def _waves(draw: _Draw, config: PriorConfig, grid: Grid) -> np.ndarray:
     "Smooth disturbances of log iv (day, asset, maturity, moneyness)."
     rng, days, n = draw.rng, config.days, config.assets
     x, y = (np.log(axis) for axis in (grid.maturities, grid.moneyness))
-    x, y = (x - x[0]) / (x[-1] - x[0]), (y - y[0]) / (y[-1] - y[0])
+    x, y = ((axis - axis[0]) / max(axis[-1] - axis[0], 1e-9) for axis in (x, y))  # a grid may have a single node
     orders = np.array([(1, 0), (0, 1), (2, 0), (1, 1), (0, 2)])
     shift = 0.15 * rng.standard_normal((2, len(orders), 1))
     across, along = np.cos(np.pi * orders[:, :1] * (x + shift[0])), np.cos(np.pi * orders[:, 1:] * (y + shift[1]))

@@ -602,6 +602,8 @@ class _Gated(Forecaster):
         days = _days_of(panel)
         rows = 1 + np.flatnonzero(np.diff((days + 3) // 7))  # the first day of 1970 was a Thursday
         rows = rows[(days[rows] >= begin) & (rows >= FEWEST_ROWS) & (rows < len(days) - 1)]
+        if not len(rows):
+            return GateRecord(np.empty(0), np.empty((len(GATE_HORIZONS), 0)), np.empty((len(GATE_HORIZONS), 0, len(GATE_WEIGHTS))))
         part, rows = recent(panel, rows, self.pretrained.pools)
         steps = network_steps(self.network, GridHistory.of_panel(part), rows, GATE_HORIZONS, self.pretrained.pools, f"{self.name}: gate")
         known, steps = last_known(np.log(part["iv"].values)), regrid(steps, PRIOR_GRID, self.grid)
@@ -708,6 +710,8 @@ def _fine_tuned(
     network.load_state_dict(pretrained.network.state_dict())
     network.vae.requires_grad_(False)
     longest, last = network.config.longest, len(history.log_iv) - 1
+    if cut < FEWEST_ROWS + 2 or last <= cut:
+        raise HybridIVError(f"fine-tuning: needs {FEWEST_ROWS + 2} days of training and 2 of validation, got {cut} and {last + 1 - cut}")
 
     def batch(rows: np.ndarray, end: int, horizons: np.ndarray) -> Batch:
         ahead = rows[:, None] + horizons
