@@ -356,7 +356,7 @@ class Job:
             hybrid = suggest_sizes(FixedTrial(found["settings"]), hybrid)
         return hybrid, profile.paper
 
-# %% ../nbs/55_study.ipynb #ba6a90ad
+# %% ../nbs/55_study.ipynb #49690b49
 def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
     "Fit a model and roll it through the test part."
     with counted_steps() as steps:
@@ -371,17 +371,18 @@ def _rolled(case: Case, model: Forecaster, tuned: str) -> xr.Dataset:
         result["attention"] = window_attention(fitted, case.panel, case.origins)
         result["gate"] = (("origin", "horizon"), interpolated(fitted.shares(case.panel, case.rows), case.horizons))
     result.attrs["fallbacks"] = int(getattr(fitted, "fallbacks", 0))  # series whose fit did not converge: they persist
-    if hasattr(fitted, "network"):
+    if isinstance(fitted, Hybrid | PaperHybrid | PretrainedHybrid):
         trials = int(json.loads(tuned)["trials"]) if tuned else 0
         records = {stage: record.to_dict("list") for stage, record in getattr(fitted, "records", {}).items()}
         result.attrs |= {"effort": json.dumps(effort_of(fitted, trials, steps.count), default=float), "records": json.dumps(records)}
     return result
 
-# %% ../nbs/55_study.ipynb #013bc6c9
+# %% ../nbs/55_study.ipynb #0c1928a4
 def _projected(case: Case, plain: Stage) -> xr.Dataset:
     "The forecasts of another stage, each moved to the nearest surface without arbitrage."
     stored = plain.result()["iv"]
-    ratio = forward_over_spot(case.panel, pd.DatetimeIndex(case.panel["date"].values).get_indexer(stored["origin"].values))
+    rows = pd.DatetimeIndex(case.panel["date"].values).get_indexer(pd.DatetimeIndex(stored["origin"].values))
+    ratio = forward_over_spot(case.panel, rows)
     spread = None if ratio is None else np.broadcast_to(ratio[:, None], stored.shape[:-1])
     return xr.Dataset({"iv": stored.copy(data=project(stored.values, Grid.of(case.panel), forward_ratio=spread))})
 
@@ -472,7 +473,7 @@ def unpack_table(
     found = {str(key).removeprefix(f"{name}."): packed[key].values for key in packed.data_vars if str(key).startswith(f"{name}.")}
     return pd.DataFrame(found)
 
-# %% ../nbs/55_study.ipynb #4aa80c02
+# %% ../nbs/55_study.ipynb #f4fcfdbb
 def tuning_stage(
     source: str,  # name of a dataset, or path of a panel
     model: str,  # of TUNED
@@ -489,8 +490,8 @@ def _tuned(case: Case, model: str, profile: Profile, seed: int) -> xr.Dataset:
     "Search with a third of the epochs on one fold; the same for every model."
     vae, lstm = (replace(one, epochs=max(1, one.epochs // 3)) for one in (profile.hybrid.vae_training, profile.hybrid.lstm_training))
     base = replace(profile.hybrid, seed=seed, vae_training=vae, lstm_training=lstm)
-    parts = (part_of(case.panel, case.split, part) for part in ("train", "valid"))
-    found = tune_models({model: partial(build_model, model)}, *parts, base, trials=profile.trials, folds=1, seed=seed)[model]
+    train, valid = (part_of(case.panel, case.split, part) for part in ("train", "valid"))
+    found = tune_models({model: partial(build_model, model)}, train, valid, base, trials=profile.trials, folds=1, seed=seed)[model]
     return xr.Dataset(attrs={"found": json.dumps({"settings": found.settings, "trials": found.trials, "error": found.error})})
 
 # %% ../nbs/55_study.ipynb #60e14434
@@ -664,7 +665,7 @@ def with_mean_over_seeds(
     added = mean[(mean["seeds"] == most) & (most > 1)].drop(columns="seeds").assign(seed="mean")
     return pd.concat([metrics.astype({"seed": str}), added], ignore_index=True)[list(METRIC_COLUMNS)]
 
-# %% ../nbs/55_study.ipynb #b3d4a8a2
+# %% ../nbs/55_study.ipynb #d96f701f
 TRADED_HORIZON = 10  # trading rows for which contracts are held
 _COLUMNS = {  # of a table without a row
     "attention": list(ATTENTION_COLUMNS), "co_movement": list(CO_MOVEMENT_COLUMNS),
@@ -688,8 +689,8 @@ def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFram
         plain = stages.get(model.removeprefix(PROJECTED))
         if plain is not None and plain is not stage:
             moved = (VOL_POINTS * abs(stored["iv"] - plain.result()["iv"])).mean(["origin", "asset", "maturity", "moneyness"])
-            moved = moved.to_series().rename("distance").reset_index()
-            out["projection"].append(moved.assign(dataset=case.name, model=model)[["dataset", "model", "horizon", "distance"]])
+            table = moved.to_series().rename("distance").reset_index()
+            out["projection"].append(table.assign(dataset=case.name, model=model)[["dataset", "model", "horizon", "distance"]])
     tables = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS[name]) for name, parts in out.items()}
     held = case.panel.isel(date=slice(case.rows[-1] + TRADED_HORIZON + 1))  # to the last exit
     try:
@@ -736,7 +737,7 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
-# %% ../nbs/55_study.ipynb #abcf29e9
+# %% ../nbs/55_study.ipynb #1770c105
 def write_study(
     result: StudyResult,  # from `run_study`
     folder: str | Path | None = None,  # default: the folder of its configuration
@@ -750,13 +751,13 @@ def write_study(
                           if (name, model) in result.stages})
         for name in result.cases
     }
-    first, *others = kept
+    first = next(iter(kept))
 
     def write(path: Path) -> None:
         for name, data in kept.items():
             small = {model: {"dtype": "float32", "zlib": True, "complevel": 1} for model in data.data_vars}
-            place = {} if name == first else {"mode": "a", "group": name}
-            data.assign_attrs(dataset=name).to_netcdf(path, engine="netcdf4", encoding=small, **place)
+            group = None if name == first else name
+            data.assign_attrs(dataset=name).to_netcdf(path, "a" if group else "w", group=group, engine="netcdf4", encoding=small)
 
     replace_atomically(folder / "forecasts.nc", write)
     text = json.dumps(result.manifest, indent=1, sort_keys=True, default=str) + "\n"
