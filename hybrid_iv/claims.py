@@ -220,13 +220,13 @@ def _excels(found: _Findings, model: str) -> _Verdict:
     return _Verdict("larger gains", text, _yes(min(gains["otm"], gains["long"]) > gains["all"]), why)
 
 # %% ../nbs/57_claims.ipynb #8736e6d1
-def _measure(found: _Findings, model: str, start: str) -> dict[str, dict[str, float]]:
-    "Value, low and high of one measure of attention by regime; refused without calm and stress."
+def _measure(found: _Findings, model: str, start: str, needs: Sequence[str] = ("calm", "stress")) -> dict[str, dict[str, float]]:
+    "Value, low and high of one measure of attention by regime; refused without the regimes that it needs."
     rows = found.rows("attention", model=model)
     exact = rows["measure"] == start
     rows = rows[exact if exact.any() else rows["measure"].str.startswith(start)].drop_duplicates("regime")
     values = {str(row["regime"]): {name: float(row[name]) for name in ("value", "low", "high")} for _, row in rows.iterrows()}
-    missing = [regime for regime in ("calm", "stress") if regime not in values or not np.isfinite(values[regime]["value"])]
+    missing = [regime for regime in needs if regime not in values or not np.isfinite(values[regime]["value"])]
     if missing:
         raise _Untestable(f"the attention of {model} has no {start} in {' or '.join(missing)}")
     return values
@@ -243,7 +243,7 @@ def _rises(values: dict[str, dict[str, float]]) -> tuple[bool, str]:
 
 
 def _uniform_in_calm(found: _Findings, model: str) -> _Verdict:
-    entropy = _measure(found, model, "entropy")["calm"]["value"]
+    entropy = _measure(found, model, "entropy", ["calm"])["calm"]["value"]
     why = f"In calm the weights of {model} have {entropy:.3f} of the entropy of equal ones."
     return _Verdict("entropy near 1", f"{entropy:.3f}", grade(entropy, 0.95, "least"), why)
 
@@ -257,29 +257,28 @@ def _recent_under_stress(found: _Findings, model: str) -> _Verdict:
 
 # %% ../nbs/57_claims.ipynb #d7cf6ecb
 def _index_synchrony(found: _Findings, model: str) -> _Verdict:
-    values = _measure(found, model, "synchrony: indices")
-    value = (values["calm"]["value"] + values["stress"]["value"]) / 2
-    why = f"The attention of {model} to indices has a mean correlation of {value:.2f} between them."
+    value = _measure(found, model, "synchrony: indices", ["calm"])["calm"]["value"]
+    why = f"In calm the attention of {model} to indices has a mean correlation of {value:.2f} between them."
     return _Verdict("strong", f"{value:.2f}", grade(value, 0.5, "least"), why)
 
 
-def _stock_synchrony(found: _Findings, model: str) -> tuple[dict[str, dict[str, float]], str]:
+def _stock_synchrony(found: _Findings, model: str, needs: Sequence[str]) -> tuple[dict[str, dict[str, float]], str]:
     "Synchrony of the stocks, or of all assets where there are no groups."
     try:
-        return _measure(found, model, "synchrony: stocks"), "stocks"
+        return _measure(found, model, "synchrony: stocks", needs), "stocks"
     except _Untestable:
-        return _measure(found, model, "synchrony"), "assets"
+        return _measure(found, model, "synchrony", needs), "assets"
 
 
 def _idiosyncratic(found: _Findings, model: str) -> _Verdict:
-    values, who = _stock_synchrony(found, model)
+    values, who = _stock_synchrony(found, model, ["calm"])
     value = values["calm"]["value"]
     why = f"In calm the attention of {model} has a mean correlation of {value:.2f} between {who}."
     return _Verdict("below 0.5", f"{value:.2f}", _yes(value < 0.5), why)
 
 
 def _converges(found: _Findings, model: str) -> _Verdict:
-    values, who = _stock_synchrony(found, model)
+    values, who = _stock_synchrony(found, model, ["calm", "stress"])
     rises, words = _rises(values)
     change = values["stress"]["value"] - values["calm"]["value"]
     why = f"The mean correlation of the attention of {model} between {who} is {words}."
@@ -349,7 +348,7 @@ def _reduced(found: _Findings, model: str, kind: str) -> _Verdict:
     paper = 100 * (1 - found.numbers[f"{kind}-hybrid"] / found.numbers[f"{kind}-unconstrained"])
     own, free = (float(_breaches(found, name, kind).mean()) for name in (model, "vae-lstm"))
     if free == 0:
-        raise _Untestable(f"vae-lstm has no {kind} breach to be reduced")
+        raise _Untestable(f"there is no {kind} breach of vae-lstm to be reduced")
     change = 100 * (own / free - 1)
     fewer = _more(change, "more", "fewer")
     why = f"{kind.capitalize()} breaches of {model} are {fewer} than those of vae-lstm ({own:.2f} against {free:.2f} %)."
@@ -363,7 +362,7 @@ def _smaller(found: _Findings, model: str, other: str) -> _Verdict:
     "Breaches are smaller on average than those of another model, both kinds."
     sizes = {kind: [float(_breaches(found, name, kind, "mean_size").mean()) for name in (model, other)] for kind in KINDS}
     if not any(size for _, size in sizes.values()):
-        raise _Untestable(f"{other} has no breach to compare sizes with")
+        raise _Untestable(f"there is no breach of {other} to compare sizes with")
     holds = all(own < free or own == free == 0 for own, free in sizes.values())
     text = " and ".join(f"{own:.3f} against {free:.3f} ({kind})" for kind, (own, free) in sizes.items())
     return _Verdict("smaller", text, _yes(holds), f"Where they breach, {model} and {other} do so by {text} vol points on average.")
@@ -400,7 +399,7 @@ def _projection_hurts(found: _Findings, model: str) -> _Verdict:
     "Projection adds to the error, and adds more at the last horizon than at the first."
     horizons = _reached(found, model)
     if len(horizons) < 2:
-        raise _Untestable(f"{model} has errors at one horizon only")
+        raise _Untestable(f"there are errors of {model} at one horizon only")
     plain = model.removeprefix("projected-")
     cost = 100 * (_errors(found, [model], horizons).iloc[:, 0] / _errors(found, [plain], horizons).iloc[:, 0] - 1)
     first, last = (f"{cost[h]:+.2f} % {_listed([h])}" for h in (horizons[0], horizons[-1]))

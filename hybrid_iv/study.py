@@ -687,8 +687,10 @@ def _behaviour(case: Case, stages: Mapping[str, Stage]) -> dict[str, pd.DataFram
             moved = moved.to_series().rename("distance").reset_index()
             out["projection"].append(moved.assign(dataset=case.name, model=model)[["dataset", "model", "horizon", "distance"]])
     tables = {name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS[name]) for name, parts in out.items()}
+    last = int(pd.DatetimeIndex(case.panel["date"].values).get_indexer(case.origins[-1:])[0])
+    held = case.panel.isel(date=slice(last + TRADED_HORIZON + 1))  # to the last exit
     try:
-        tables["economic_value"] = economic_value(traded, case.panel, case.split, TRADED_HORIZON, case.name)
+        tables["economic_value"] = economic_value(traded, held, case.split, TRADED_HORIZON, case.name)
     except HybridIVError as error:
         logger.warning("%s: no trading (%s)", case.name, error)
         tables["economic_value"] = pd.DataFrame(columns=list(VALUE_COLUMNS))
