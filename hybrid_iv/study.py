@@ -422,7 +422,8 @@ def forecast_stage(
     model = build_model(job.model, *configs)
     config = str(configs[job.model == "hybrid-paper"])
     kept = {} if job.model in BENCHMARKS else {"config": config, "tuned": job.tuned, "weights": _weights_digest(model)}
-    return Stage({**base, **kept}, type(model).__module__, lambda: _rolled(case, model, job.tuned), inspect.getsource(_rolled))
+    own = "".join(inspect.getsource(function) for function in (_rolled, paper_attention, effort_of))  # of pages above the model's
+    return Stage({**base, **kept}, type(model).__module__, lambda: _rolled(case, model, job.tuned), own)
 
 # %% ../nbs/55_study.ipynb #158f513b
 def evaluation_stage(
