@@ -9,10 +9,11 @@ import hashlib
 import logging
 import os
 import re
+import reprlib
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
+from numbers import Integral, Number
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 # %% auto #0
 __all__ = ['logger', 'DAYS_PER_YEAR', 'VOL_POINTS', 'SURFACE_AXES', 'PANEL_AXES', 'SCHEMA_VERSION', 'PAPER_GRID', 'Item',
-           'TOY_GRID', 'HybridIVError', 'Grid', 'validate_panel', 'whole_days', 'make_panel', 'panel_hash',
+           'TOY_GRID', 'HybridIVError', 'numbers', 'Grid', 'validate_panel', 'whole_days', 'make_panel', 'panel_hash',
            'replace_atomically', 'save_panel', 'load_panel', 'quiet', 'progress', 'ssvi_total_variance', 'toy_panel']
 
 # %% ../nbs/00_surface.ipynb #befbfbfd
@@ -39,6 +40,21 @@ SCHEMA_VERSION = 1  # raised when the layout of a panel changes
 class HybridIVError(ValueError):
     "Bad input, refused at the door: the message names the asset, date, column and rule."
 
+# %% ../nbs/00_surface.ipynb #a27e93b4
+def numbers(
+    name: str,  # what an error calls the values
+    values: Any,  # a number, an array, or lists of equal lengths; None is nan
+) -> np.ndarray:  # the same values, float64
+    "Read `values` as numbers. Raises `HybridIVError` for text, dates, and lists of unequal lengths."
+    try:
+        array = np.asarray(values)
+        text = array.dtype.kind == "O" and any(isinstance(value, str | bytes) for value in array.flat)
+        if text or array.dtype.kind not in "biufO":
+            raise TypeError("neither whole numbers nor decimals")
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # of NumPy, or of what is to be converted
+        raise HybridIVError(f"{name}: must be numbers, got {reprlib.repr(values)}") from error
+
 # %% ../nbs/00_surface.ipynb #414d6182
 @dataclass(frozen=True)
 class Grid:
@@ -48,8 +64,10 @@ class Grid:
     moneyness: tuple[float, ...]  # (I,) ratio of strike to forward (or spot), rising
 
     def __post_init__(self) -> None:
-        _check_axis("maturity", np.asarray(self.maturities, float), 1 / DAYS_PER_YEAR / 24, 30.0, "years (days / 365)")
-        _check_axis("moneyness", np.asarray(self.moneyness, float), 0.05, 20.0, "a ratio such as K/F, not a logarithm")
+        maturities = _checked_axis("maturity", self.maturities, 1 / DAYS_PER_YEAR / 24, 30.0, "years (days / 365)")
+        moneyness = _checked_axis("moneyness", self.moneyness, 0.05, 20.0, "a ratio such as K/F, not a logarithm")
+        object.__setattr__(self, "maturities", maturities)  # frozen: lists and arrays become tuples, which compare and hash
+        object.__setattr__(self, "moneyness", moneyness)
 
     @property
     def tau(self) -> np.ndarray:
@@ -66,18 +84,22 @@ class Grid:
         cls,
         panel: xr.Dataset,  # validated panel
     ) -> Grid:
-        "The grid that `panel` lies on."
-        return cls(tuple(map(float, panel["maturity"].values)), tuple(map(float, panel["moneyness"].values)))
+        "The grid that `panel` lies on. Raises `HybridIVError` where it has none."
+        if not {"maturity", "moneyness"} <= set(getattr(panel, "coords", ())):
+            raise HybridIVError(f"grid: needs a panel with coordinates maturity and moneyness, got {type(panel).__name__}")
+        return cls(tuple(panel["maturity"].values), tuple(panel["moneyness"].values))
 
 # %% ../nbs/00_surface.ipynb #2f962836
-def _check_axis(name: str, nodes: np.ndarray, low: float, high: float, unit: str) -> None:
-    "Refuse an axis that is empty, not finite, not rising, or outside [low, high]."
+def _checked_axis(name: str, given: Any, low: float, high: float, unit: str) -> tuple[float, ...]:
+    "The nodes of an axis; refused where it is empty, not of numbers, not finite, not rising, or outside [low, high]."
+    nodes = numbers(name, given)
     if nodes.ndim != 1 or nodes.size == 0:
         raise HybridIVError(f"{name}: must be one non-empty axis, got shape {nodes.shape}")
     if not np.isfinite(nodes).all() or (np.diff(nodes) <= 0).any():
         raise HybridIVError(f"{name}: nodes must be finite and strictly rising, got {nodes.tolist()}")
     if nodes[0] < low or nodes[-1] > high:
         raise HybridIVError(f"{name}: must lie in [{low:.4g}, {high:g}], {unit}; got {nodes[0]:g} to {nodes[-1]:g}")
+    return tuple(nodes.tolist())
 
 
 PAPER_GRID = Grid(
@@ -202,9 +224,13 @@ def _checked_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
     out = {str(key): value for key, value in attributes.items()}
     for name, (default, allowed) in _ATTRIBUTES.items():
         out.setdefault(name, default)
-        if allowed and out[name] not in allowed:
-            raise HybridIVError(f"attribute {name}: must be one of {allowed}, got {out[name]!r}")
-    out["schema_version"] = int(out.get("schema_version", SCHEMA_VERSION))
+        if not isinstance(out[name], str) or (allowed and out[name] not in allowed):
+            raise HybridIVError(f"attribute {name}: must be {f'one of {allowed}' if allowed else 'text'}, got {out[name]!r}")
+    given = out.get("schema_version", SCHEMA_VERSION)
+    try:
+        out["schema_version"] = int(given)
+    except (TypeError, ValueError) as error:
+        raise HybridIVError(f"schema_version: must be a whole number, got {given!r}") from error
     if out["schema_version"] != SCHEMA_VERSION:
         raise HybridIVError(f"schema_version: this library reads {SCHEMA_VERSION}, got {out['schema_version']}")
     return out
@@ -218,6 +244,10 @@ def _check_events(panel: xr.Dataset) -> xr.Dataset:
     absent = [name for name in _EVENT_COLUMNS if name not in panel or panel[name].dims != ("event",)]
     if absent:
         raise HybridIVError(f"events: the columns {_EVENT_COLUMNS} go together on the axis `event`; missing {absent}")
+    for name in _EVENT_COLUMNS:
+        kinds, rule = ("M", "datetime64") if name in ("event_date", "event_known_on") else ("OUT", "text")
+        if panel[name].dtype.kind not in kinds:
+            raise HybridIVError(f"{name}: must be {rule}, got {panel[name].dtype}")
     strangers = sorted(set(map(str, panel["event_asset"].values)) - set(map(str, panel["asset"].values)))
     if strangers:
         raise HybridIVError(f"event_asset: not in the panel: {strangers}")
@@ -239,6 +269,8 @@ def whole_days(
     values: Sequence[Any] | pd.DatetimeIndex,  # (n,) days: date objects, or text as year-month-day
 ) -> pd.DatetimeIndex:  # (n,) the same days
     "Read `values` as days. Raises `HybridIVError` for the first that is none, has a time or a time zone, or can be read in two ways."
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise HybridIVError(f"{name}: must be a list of days, got {values!r}")
     days = []
     for value in values:
         unclear = isinstance(value, Number) or (isinstance(value, str) and not _DAY_TEXT.match(value))
@@ -263,22 +295,44 @@ def make_panel(
 ) -> xr.Dataset:  # validated panel
     "Build a panel from arrays and validate it. Raises `HybridIVError`."
     data: dict[str, Any] = {}
-    days = whole_days("date", dates)
+    days, names = whole_days("date", dates), _listed_names(assets)
+    if not isinstance(grid, Grid):
+        raise HybridIVError(f"grid: must be a Grid, got {grid!r}")
+    for what, given in (("variables", variables), ("attributes", attributes)):
+        if not isinstance(given, Mapping | None):
+            raise HybridIVError(f"{what}: must map names to values, got {type(given).__name__}")
     for name, values in {"iv": iv, "spot": spot, **(variables or {})}.items():
         if name not in _RULES:
             raise HybridIVError(f"{name}: not a panel variable; known are {sorted(_RULES)}")
         axes = _RULES[name].axes
-        wanted = tuple(dict(zip(PANEL_AXES, (len(days), len(assets), *grid.shape)))[axis] for axis in axes)
-        if np.shape(values) != wanted:
-            raise HybridIVError(f"{name}: needs shape {wanted} for {axes}, got {np.shape(values)}")
-        data[name] = (axes, np.asarray(values))
+        wanted = tuple(dict(zip(PANEL_AXES, (len(days), len(names), *grid.shape)))[axis] for axis in axes)
+        data[name] = (axes, _shaped(name, values, axes, wanted))
     coordinates = {
         "date": days,
-        "asset": np.array(list(assets), dtype=object),
+        "asset": names,
         "maturity": np.asarray(grid.maturities),
         "moneyness": np.asarray(grid.moneyness),
     }
     return validate_panel(xr.Dataset(data, coordinates, dict(attributes or {})))
+
+# %% ../nbs/00_surface.ipynb #e91b5a30
+def _listed_names(assets: Sequence[str]) -> np.ndarray:
+    "The names as an array, where they are a list and not one text."
+    names = None if isinstance(assets, str) or not isinstance(assets, Iterable) else np.array(list(assets), dtype=object)
+    if names is None or names.ndim != 1:
+        raise HybridIVError(f"asset: must be a list of names, got {assets!r}")
+    return names
+
+
+def _shaped(name: str, values: Any, axes: tuple[str, ...], wanted: tuple[int, ...]) -> np.ndarray:
+    "The values as an array of the shape `wanted`."
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # lists of unequal lengths
+        raise HybridIVError(f"{name}: needs shape {wanted} for {axes}, got {reprlib.repr(values)}") from error
+    if array.shape != wanted:
+        raise HybridIVError(f"{name}: needs shape {wanted} for {axes}, got {array.shape}")
+    return array
 
 # %% ../nbs/00_surface.ipynb #100a245f
 def panel_hash(
@@ -388,7 +442,9 @@ def toy_panel(
     reversion: float = 0.02,  # share of the gap to its mean that the log variance closes each day
     noise: float = 0.0,  # standard deviation of independent quote noise on log iv; above 0 it may break no-arbitrage
 ) -> xr.Dataset:  # validated panel, all cells observed
-    "SSVI surfaces with mean-reverting variance, one common and one own shock: small, quick, free of static arbitrage."
+    "SSVI surfaces with mean-reverting variance, one common and one own shock: small, quick, free of arbitrage. Raises `HybridIVError`."
+    if not all(isinstance(number, Integral) and number > 0 for number in (dates, assets)) or not isinstance(grid, Grid):
+        raise HybridIVError(f"toy panel: dates and assets must be counts above zero, grid a Grid, got {dates!r}, {assets!r}, {grid!r}")
     rng = np.random.default_rng(seed)
     shocks = 0.05 * (0.7 * rng.standard_normal((dates, 1)) + 0.7 * rng.standard_normal((dates, assets)))
     mean = 2 * np.log(rng.uniform(0.15, 0.40, assets))
