@@ -23,9 +23,10 @@ import xarray as xr
 from tqdm import tqdm
 
 # %% auto #0
-__all__ = ['logger', 'DAYS_PER_YEAR', 'VOL_POINTS', 'SURFACE_AXES', 'PANEL_AXES', 'SCHEMA_VERSION', 'PAPER_GRID', 'Item',
-           'TOY_GRID', 'HybridIVError', 'numbers', 'Grid', 'validate_panel', 'whole_days', 'make_panel', 'panel_hash',
-           'replace_atomically', 'save_panel', 'load_panel', 'quiet', 'progress', 'ssvi_total_variance', 'toy_panel']
+__all__ = ['logger', 'DAYS_PER_YEAR', 'VOL_POINTS', 'SURFACE_AXES', 'PANEL_AXES', 'SCHEMA_VERSION', 'PAPER_GRID', 'DIGEST',
+           'Item', 'TOY_GRID', 'HybridIVError', 'numbers', 'Grid', 'validate_panel', 'whole_days', 'make_panel',
+           'panel_hash', 'replace_atomically', 'save_panel', 'load_panel', 'quiet', 'progress', 'ssvi_total_variance',
+           'toy_panel']
 
 # %% ../nbs/00_surface.ipynb #befbfbfd
 logger = logging.getLogger("hybrid_iv")
@@ -246,7 +247,7 @@ def _check_events(panel: xr.Dataset) -> xr.Dataset:
         raise HybridIVError(f"events: the columns {_EVENT_COLUMNS} go together on the axis `event`; missing {absent}")
     for name in _EVENT_COLUMNS:
         kinds, rule = ("M", "datetime64") if name in ("event_date", "event_known_on") else ("OUT", "text")
-        if panel[name].dtype.kind not in kinds:
+        if panel.sizes["event"] and panel[name].dtype.kind not in kinds:  # a file gives no text back as another type
             raise HybridIVError(f"{name}: must be {rule}, got {panel[name].dtype}")
     strangers = sorted(set(map(str, panel["event_asset"].values)) - set(map(str, panel["asset"].values)))
     if strangers:
@@ -362,7 +363,9 @@ def replace_atomically(
     write: Callable[[Path], object],  # writes the whole content to the path it is given
 ) -> Path:  # `path`
     "Write a file under a temporary name beside `path`, then rename it: readers see the old file or the new, never half of one."
-    path = Path(path)
+    path = _file_path(path)
+    if path.is_dir():
+        raise HybridIVError(f"{path}: is a folder, not a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -375,30 +378,56 @@ def replace_atomically(
     return path
 
 
+def _file_path(path: str | Path) -> Path:
+    "`path` as a path, refused where it is none."
+    if not isinstance(path, str | os.PathLike):
+        raise HybridIVError(f"path: must be the path of a file, got {path!r}")
+    return Path(path)
+
+# %% ../nbs/00_surface.ipynb #b04c7e62
+DIGEST = "values_sha256"  # attribute of a saved panel: `panel_hash` of what this library reads from it
+_READ = (*_ATTRIBUTES, "train_end", "valid_end")  # attributes that it reads; other programs may add their own
+
+
+def _digest(panel: xr.Dataset) -> str:
+    "`panel_hash` of what this library reads from a file."
+    known = panel.drop_vars(set(panel.variables) - {*PANEL_AXES, *_RULES, *_EVENT_COLUMNS})
+    known.attrs = {name: panel.attrs[name] for name in _READ if name in panel.attrs}
+    return panel_hash(known)
+
+
 def save_panel(
     panel: xr.Dataset,  # any panel
     path: str | Path,  # NetCDF file to write
 ) -> Path:  # the path written
-    "Validate `panel` and save it as NetCDF."
+    "Validate `panel` and save it as NetCDF with a digest. Raises `HybridIVError` for what such a file cannot hold."
     panel = validate_panel(panel)
-    return replace_atomically(path, lambda temporary: panel.to_netcdf(temporary, engine="netcdf4"))
+    sealed = panel.drop_encoding().assign_attrs({DIGEST: _digest(panel)})  # no rounding that another file's packing asks for
+    try:
+        return replace_atomically(path, lambda temporary: sealed.to_netcdf(temporary, engine="netcdf4"))
+    except (TypeError, ValueError) as error:  # of an attribute that NetCDF has no type for
+        raise HybridIVError(f"{path}: {error}") from error
 
 # %% ../nbs/00_surface.ipynb #4771fa73
 def load_panel(
     path: str | Path,  # NetCDF file
 ) -> xr.Dataset:  # validated panel, in memory
-    "Read and validate a panel. Raises `HybridIVError` with the path for anything that is not one."
-    path = Path(path)
+    "Read and validate a panel, its digest too. Raises `HybridIVError` with the path for anything that is not one, or damaged."
+    path = _file_path(path)
     if not path.is_file():
         raise HybridIVError(f"{path}: no such file")
     try:
         panel = xr.load_dataset(path, engine="netcdf4")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of the file's bytes; which one, NetCDF, HDF5 and xarray decide
         raise HybridIVError(f"{path}: not a readable NetCDF file ({error})") from error
+    saved = panel.attrs.pop(DIGEST, None)
     try:
-        return validate_panel(panel)
+        panel = validate_panel(panel)
     except HybridIVError as error:
         raise HybridIVError(f"{path}: {error}") from error
+    if saved is not None and str(saved) != _digest(panel):
+        raise HybridIVError(f"{path}: damaged: its values do not match their digest (the attribute {DIGEST})")
+    return panel
 
 # %% ../nbs/00_surface.ipynb #78822c3d
 Item = TypeVar("Item")
