@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ def origin_index(
     "Rows of the origins. Raises `HybridIVError` for an origin that is no date, or no day of the history."
     if isinstance(origins, str) or np.ndim(origins) != 1:
         raise HybridIVError(f"{name}: origins must be a list of days of the history, got {origins!r}")
+    counted = [origin for origin in origins if isinstance(origin, Number)]
+    if counted:  # pandas would take them for nanoseconds since 1970
+        raise HybridIVError(f"{name}: origins must be days of the history, such as 2024-12-31, not numbers: {counted[:3]}")
     try:
         days = pd.DatetimeIndex(list(origins))
         rows = pd.DatetimeIndex(history["date"].values).get_indexer(days)
