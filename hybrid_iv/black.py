@@ -15,7 +15,7 @@ import numpy as np
 from pyvolr import black76
 from scipy.special import ndtr
 
-from .surface import HybridIVError
+from .surface import HybridIVError, numbers
 
 # %% auto #0
 __all__ = ['call_price', 'vega', 'black_price', 'delta', 'gamma', 'Reason', 'implied_volatility', 'implied_total_variance',
@@ -32,13 +32,23 @@ def _backend(*values: Any) -> Any:
     return torch if torch is not None and any(isinstance(value, torch.Tensor) for value in values) else np
 
 
-def _arrays(lib: Any, *values: Any) -> tuple[Any, ...]:
+def _arrays(lib: Any, **values: Any) -> tuple[Any, ...]:
     "The values as floating arrays of one library; a tensor decides type and device for its plain companions."
     if lib is np:
-        return tuple(np.asarray(value, dtype=np.float64) for value in values)
-    model = next(value for value in values if isinstance(value, lib.Tensor))
+        return tuple(numbers(name, value) for name, value in values.items())
+    model = next(value for value in values.values() if isinstance(value, lib.Tensor))
     like = {"dtype": model.dtype, "device": model.device}
-    return tuple(value if isinstance(value, lib.Tensor) else lib.as_tensor(value, **like) for value in values)
+    return tuple(value if isinstance(value, lib.Tensor) else lib.as_tensor(numbers(name, value), **like) for name, value in values.items())
+
+
+def _together(**values: Any) -> tuple[np.ndarray, ...]:
+    "The values as arrays of one shape."
+    arrays = _arrays(np, **values)
+    try:
+        return tuple(np.broadcast_arrays(*arrays))
+    except ValueError as error:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays))
+        raise HybridIVError(f"option: shapes must broadcast, got {shapes}") from error
 
 # %% ../nbs/10_black.ipynb #6141471f
 def _safe_root(lib: Any, w: Any) -> tuple[Any, Any]:
@@ -58,7 +68,7 @@ def call_price(
 ) -> Any:  # undiscounted call price over forward, C/(D F), in [(1 - e^k)^+, 1); nan where an input is nan
     "Normalised Black-76 call (Black 1976, equation 16); numpy or torch (differentiable, finite gradients at w = 0)."
     lib = _backend(k, w)
-    k, w = _arrays(lib, k, w)
+    k, w = _arrays(lib, k=k, w=w)
     root, safe = _safe_root(lib, w)
     far, ratio = lib.abs(k), -lib.abs(k) / root
     otm = _normal(lib, ratio + root / 2) - lib.exp(far) * _normal(lib, ratio - root / 2)
@@ -74,7 +84,7 @@ def vega(
 ) -> Any:  # change of the normalised call price C/(D F) per 1.00 of iv (divide by 100 for one vol point); 0 at w <= 0
     "Vega of the normalised Black-76 price, phi(d1) sqrt(tau), the same for calls and puts; numpy or torch."
     lib = _backend(k, w, tau)
-    k, w, tau = _arrays(lib, k, w, tau)
+    k, w, tau = _arrays(lib, k=k, w=w, tau=tau)
     root, safe = _safe_root(lib, w)
     density = lib.exp(-0.5 * (-k / root + root / 2) ** 2) / np.sqrt(2 * np.pi)
     nothing = lib.where(lib.isnan(w), w, lib.zeros_like(w))
@@ -90,7 +100,8 @@ def black_price(
     is_call: np.ndarray | bool = True,  # call or put
 ) -> np.ndarray:  # price today in currency, shape of the broadcast
     "Black-76 price of European options (Black 1976, equation 16), the time value taken from the out-of-the-money side."
-    forward, strike, tau, iv, discount = np.broadcast_arrays(*_arrays(np, forward, strike, tau, iv, discount))
+    numbers("is_call", is_call)  # the text "put" would count as true
+    forward, strike, tau, iv, discount = _together(forward=forward, strike=strike, tau=tau, iv=iv, discount=discount)
     low = np.minimum(forward, strike)
     time_value = low * call_price(np.abs(np.log(strike / forward)), iv**2 * tau)
     return discount * (time_value + np.maximum(np.where(is_call, forward - strike, strike - forward), 0.0))
@@ -105,6 +116,7 @@ def delta(
     is_call: np.ndarray | bool = True,  # call or put
 ) -> np.ndarray:  # change of the price today per 1 of the forward; times F/S for the spot delta of a proportional carry
     "Forward delta of Black-76, D N(d1) for a call and D (N(d1) - 1) for a put."
+    _together(forward=forward, strike=strike, tau=tau, iv=iv, discount=discount, is_call=is_call)
     root = np.asarray(iv) * np.sqrt(tau)
     d1 = np.log(np.divide(forward, strike)) / root + root / 2
     return np.asarray(discount * np.where(is_call, ndtr(d1), -ndtr(-d1)))
@@ -118,6 +130,7 @@ def gamma(
     discount: np.ndarray | float = 1.0,  # discount factor to expiry
 ) -> np.ndarray:  # change of the forward delta per 1 of the forward, calls and puts alike
     "Forward gamma of Black-76, D phi(d1) / (F sqrt(w))."
+    _together(forward=forward, strike=strike, tau=tau, iv=iv, discount=discount)
     root = np.asarray(iv) * np.sqrt(tau)
     d1 = np.log(np.divide(forward, strike)) / root + root / 2
     return np.asarray(discount * np.exp(-0.5 * d1**2) / (np.sqrt(2 * np.pi) * np.asarray(forward) * root))
@@ -156,8 +169,9 @@ def implied_volatility(
     discount: np.ndarray | float = 1.0,  # discount factor to expiry
     is_call: np.ndarray | bool = True,  # call or put
 ) -> tuple[np.ndarray, np.ndarray]:  # iv (annual decimal, nan where refused) and int8 reason codes (`Reason`), broadcast shape
-    "Implied Black-76 volatility of European options by Jaeckel's method (pyvolr); refuses quote by quote, never raises for values."
-    price, forward, strike, tau, discount = np.broadcast_arrays(*_arrays(np, price, forward, strike, tau, discount))
+    "Implied Black-76 volatility by Jaeckel's method (pyvolr); refuses European quotes one by one; wrong types raise `HybridIVError`."
+    numbers("is_call", is_call)  # the text "put" would count as true
+    price, forward, strike, tau, discount = _together(price=price, forward=forward, strike=strike, tau=tau, discount=discount)
     with np.errstate(all="ignore"):
         undiscounted = price / discount
         gap = np.where(is_call, forward - strike, strike - forward)
@@ -203,7 +217,7 @@ def implied_total_variance(
     k: np.ndarray,  # log-forward-moneyness ln(K/F), broadcast against `c`
 ) -> np.ndarray:  # total variance iv^2 * tau; nan where `c` is not strictly inside its bounds, or carries no information
     "Inverse of `call_price` in w, by Jaeckel's method (pyvolr)."
-    c, k = np.broadcast_arrays(*_arrays(np, c, k))
+    c, k = _together(c=c, k=k)
     with np.errstate(all="ignore"):
         intrinsic, low, high = -np.expm1(np.minimum(k, 0)), np.exp(np.minimum(k, 0)), np.exp(np.maximum(k, 0))
         value = c - intrinsic
@@ -327,11 +341,13 @@ def forwards_by_parity(
     weights: np.ndarray | None = None,  # (c, n) weight of each strike, e.g. 1 / (spread of call + spread of put); default all 1
     discounts: tuple[float, float] = (0.5, 1.1),  # plausible range of the discount factor
 ) -> ParityForwards:  # forward, discount, reason of each chain
-    "Forwards and discounts of European chains by robust regression of C - P on K. Raises `HybridIVError` for unequal shapes only."
-    strike, call, put = _arrays(np, strike, call, put)
-    weight = np.ones_like(strike) if weights is None else np.asarray(weights, float)
+    "Forwards and discounts of European chains by robust regression of C - P on K. Raises `HybridIVError` for wrong types and shapes only."
+    strike, call, put = _arrays(np, strike=strike, call=call, put=put)
+    weight = np.ones_like(strike) if weights is None else numbers("weights", weights)
     if strike.ndim != 2 or not strike.shape == call.shape == put.shape == weight.shape:
         raise HybridIVError(f"parity: needs equal two-dimensional shapes, got {strike.shape}, {call.shape}, {put.shape}, {weight.shape}")
+    if numbers("discounts", discounts).shape != (2,):
+        raise HybridIVError(f"discounts: must be the lower and the upper end of a range, got {discounts!r}")
     gap = call - put
     use = np.isfinite(strike) & np.isfinite(gap) & (weight > 0) & np.isfinite(weight)
     number, count = use.sum(1), len(strike)
@@ -364,9 +380,9 @@ def forward_by_parity(
     weights: np.ndarray | None = None,  # (n,) weight of each strike, e.g. 1 / (spread of call + spread of put); default all 1
     discounts: tuple[float, float] = (0.5, 1.1),  # plausible range of the discount factor
 ) -> ParityForward:  # forward, discount, reason
-    "Forward and discount of one European chain, as `forwards_by_parity`. Raises `HybridIVError` for unequal shapes only."
-    strike, call, put = _arrays(np, strike, call, put)
-    weight = np.ones_like(strike) if weights is None else np.asarray(weights, float)
+    "Forward and discount of one European chain, as `forwards_by_parity`. Raises `HybridIVError` for wrong types and unequal shapes only."
+    strike, call, put = _arrays(np, strike=strike, call=call, put=put)
+    weight = np.ones_like(strike) if weights is None else numbers("weights", weights)
     if strike.ndim != 1 or not strike.shape == call.shape == put.shape == weight.shape:
         raise HybridIVError(f"parity: needs equal one-dimensional shapes, got {strike.shape}, {call.shape}, {put.shape}, {weight.shape}")
     one = forwards_by_parity(strike[None], call[None], put[None], weight[None], discounts)
@@ -382,9 +398,11 @@ def forward_from_carry(
     dividends: tuple[tuple[float, float], ...] = (),  # cash dividends (time in years, amount); only those up to `tau` count
 ) -> np.ndarray:  # forward price for the expiry, broadcast shape
     "Forward of an underlying with a rate, a yield and cash dividends. Raises `HybridIVError` where dividends exceed the spot."
-    spot, rate, tau, dividend_yield = np.broadcast_arrays(*_arrays(np, spot, rate, tau, dividend_yield))
-    present = np.zeros(spot.shape)
-    for when, amount in dividends:
+    spot, rate, tau, dividend_yield = _together(spot=spot, rate=rate, tau=tau, dividend_yield=dividend_yield)
+    present, pairs = np.zeros(spot.shape), numbers("dividends", dividends)
+    if pairs.size and (pairs.ndim != 2 or pairs.shape[1] != 2):
+        raise HybridIVError(f"dividends: must be pairs of time in years and amount, got {dividends!r}")
+    for when, amount in pairs.reshape(-1, 2):
         present = present + np.where((when > 0) & (when <= tau), amount * np.exp(-rate * when), 0.0)
     if (present >= spot).any():
         raise HybridIVError(f"dividends: their present value {present.max():g} is not below the spot {spot.min():g}")
@@ -404,6 +422,8 @@ def _american_tree(
     ql: Any, spot: float, strike: float, tau: float, rate: float, carry_yield: float, is_call: bool, steps: int
 ) -> Callable[[float], float]:
     "Function of the volatility that prices one American option on a Leisen-Reimer tree."
+    if not isinstance(steps, int) or steps < 1:
+        raise HybridIVError(f"American option: steps must be a whole number above zero, got {steps!r}")
     day = ql.Date(1, 1, 2020)
     ql.Settings.instance().evaluationDate = day
     count = ql.Actual365Fixed()
@@ -435,8 +455,10 @@ def american_price(
     steps: int = 201,  # steps of the tree, odd
 ) -> float:  # price today, currency
     "American option on QuantLib's Leisen-Reimer tree. Raises `HybridIVError` without QuantLib or for inputs that are not positive."
-    if not min(spot, strike, tau, iv) > 0:
-        raise HybridIVError(f"American option: spot, strike, tau and iv must be positive, got {spot}, {strike}, {tau}, {iv}")
+    numbers("is_call", is_call)  # the text "put" would count as true
+    given = _arrays(np, spot=spot, strike=strike, tau=tau, iv=iv, rate=rate, dividend_yield=dividend_yield)
+    if any(value.ndim for value in given) or not np.isfinite(given).all() or not min(given[:4]) > 0:
+        raise HybridIVError(f"American option: spot, strike, tau and iv must be single positive numbers, got {spot}, {strike}, {tau}, {iv}")
     return float(_american_tree(_quantlib(), spot, strike, tau, rate, dividend_yield, is_call, steps)(iv))
 
 # %% ../nbs/10_black.ipynb #8b46c918
@@ -450,8 +472,10 @@ def american_implied_volatility(
     is_call: np.ndarray | bool = True,  # call or put
     steps: int = 201,  # steps of the tree, odd
 ) -> tuple[np.ndarray, np.ndarray]:  # de-Americanised iv (annual decimal, nan where refused) and int8 reason codes (`Reason`)
-    "Volatility of American options from a QuantLib tree, some milliseconds a quote. Raises `HybridIVError` without QuantLib only."
-    ql, inputs = _quantlib(), np.broadcast_arrays(*_arrays(np, price, spot, strike, tau, rate, dividend_yield), np.asarray(is_call, bool))
+    "Volatility of American options from a QuantLib tree, some milliseconds a quote. Raises `HybridIVError` for wrong types or without it."
+    ql, given = _quantlib(), {"price": price, "spot": spot, "strike": strike, "tau": tau, "rate": rate, "dividend_yield": dividend_yield}
+    numbers("is_call", is_call)  # the text "put" would count as true
+    inputs = _together(**given, is_call=np.asarray(is_call, bool))
     iv, reason = np.full(inputs[0].shape, np.nan), np.zeros(inputs[0].shape, np.int8)
     for at in np.ndindex(iv.shape):
         value, s, x, t, r, q = (float(array[at]) for array in inputs[:6])
