@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from .black import call_price, implied_total_variance
-from .surface import VOL_POINTS, Grid, HybridIVError
+from .surface import VOL_POINTS, Grid, HybridIVError, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -199,8 +199,10 @@ def breaches(
     observed: np.ndarray | None = None,  # bool, shape of `iv`: only these cells are used
     tolerance: float = TOLERANCE,  # smallest breach: share of the forward for `exact`, vol points for `paper`
 ) -> dict[str, Breaches]:  # by kind, `calendar` and `butterfly`
-    "Measure static arbitrage at every node. Raises `HybridIVError` for wrong shapes."
-    surfaces = np.asarray(iv.detach().cpu() if hasattr(iv, "detach") else iv, dtype=float)
+    "Measure static arbitrage at every node. Raises `HybridIVError` for wrong types and shapes."
+    if not isinstance(grid, Grid):
+        raise HybridIVError(f"grid: must be a Grid, got {grid!r}")
+    surfaces = numbers("iv", iv.detach().cpu() if hasattr(iv, "detach") else iv)
     if surfaces.shape[-2:] != grid.shape:
         raise HybridIVError(f"iv: the last two axes must be {grid.shape} like the grid, got {surfaces.shape}")
     known = np.isfinite(surfaces) & (surfaces > 0)
@@ -209,7 +211,7 @@ def breaches(
     flat = np.where(known, surfaces, np.nan).reshape(-1, *grid.shape)
     ratio = None
     if forward_ratio is not None:
-        ratio = np.broadcast_to(np.asarray(forward_ratio, float), surfaces.shape[:-1]).reshape(-1, grid.shape[0])
+        ratio = np.broadcast_to(numbers("forward_ratio", forward_ratio), surfaces.shape[:-1]).reshape(-1, grid.shape[0])
     step = 2048 if ratio is None else 64  # surfaces at once: bounds the memory
     parts: dict[str, list[Breaches]] = {kind: [] for kind in KINDS}
     for start in range(0, max(len(flat), 1), step):

@@ -287,7 +287,9 @@ def validation_split(
     split: Split,  # the split of the study
     share: float = 0.8,  # part of the training days that is still trained on
 ) -> Split:  # `test` of it, on a panel cut at `split.valid_end`, is the validation part of `split`
-    "The split for choosing among models before the test: trains earlier, tests on the validation part."
+    "The split for choosing among models before the test: trains earlier, tests on the validation part. Raises `HybridIVError`."
+    if not isinstance(share, float) or not 0 < share < 1:
+        raise HybridIVError(f"share: must lie between 0 and 1, got {share!r}")
     dates = pd.DatetimeIndex(panel["date"].values)
     train = split.rows(dates, "train")
     return Split(dates[train[max(int(share * len(train)) - 1, 0)]], dates[train[-1]])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,9 @@ class Split:
     valid_end: pd.Timestamp  # last validation day, inclusive
 
     def __post_init__(self) -> None:
+        for name, day in (("train_end", self.train_end), ("valid_end", self.valid_end)):
+            if not isinstance(day, datetime | np.datetime64) or pd.isna(day):
+                raise HybridIVError(f"split: {name} must be a day as pd.Timestamp, got {day!r}")
         if not self.train_end < self.valid_end:
             raise HybridIVError(f"split: train_end {self.train_end.date()} must come before valid_end {self.valid_end.date()}")
 
@@ -41,7 +45,7 @@ class Split:
         "Rows of `dates` that belong to `part`. Raises `HybridIVError` if there are none."
         last = {"train": self.train_end, "valid": self.valid_end, "test": dates[-1]}
         first = {"train": pd.Timestamp.min, "valid": self.train_end, "test": self.valid_end}
-        if part not in last:
+        if not isinstance(part, str) or part not in last:
             raise HybridIVError(f"split: part must be train, valid or test, got {part!r}")
         rows = np.flatnonzero((dates > first[part]) & (dates <= last[part]))
         if rows.size == 0:
@@ -53,7 +57,7 @@ def default_split(
     panel: xr.Dataset,  # validated panel; attributes `train_end` and `valid_end` (ISO dates) win
 ) -> Split:
     "The panel's own split, else the paper's dates where the panel spans them, else 60 % / 15 % / 25 % of its days."
-    dates = pd.DatetimeIndex(panel["date"].values)
+    dates = _dates(panel)
     if "train_end" in panel.attrs and "valid_end" in panel.attrs:
         return Split(*whole_days("attributes train_end and valid_end", [panel.attrs[name] for name in ("train_end", "valid_end")]))
     train_end, valid_end = map(pd.Timestamp, PAPER_SPLIT_DATES)
@@ -69,8 +73,17 @@ def part_of(
     split: Split,  # where it is cut
     part: str,  # `train`, `valid` or `test`
 ) -> xr.Dataset:  # the rows of that part alone
-    "Cut one part out of a panel."
-    return panel.isel(date=split.rows(pd.DatetimeIndex(panel["date"].values), part))
+    "Cut one part out of a panel. Raises `HybridIVError` if it has no day."
+    if not isinstance(split, Split):
+        raise HybridIVError(f"split: must be a Split, got {split!r}")
+    return panel.isel(date=split.rows(_dates(panel), part))
+
+
+def _dates(panel: xr.Dataset) -> pd.DatetimeIndex:
+    "The days of a panel."
+    if not isinstance(panel, xr.Dataset) or "date" not in panel.coords:
+        raise HybridIVError(f"panel: must be an xarray.Dataset with the coordinate date, got {type(panel).__name__}")
+    return pd.DatetimeIndex(panel["date"].values)
 
 # %% ../nbs/14_features.ipynb #706339e6
 def origin_rows(
@@ -104,8 +117,8 @@ def trailing_moments(
     minimum: int = 20,  # rows with a value below which the moments are nan
 ) -> tuple[np.ndarray, np.ndarray]:  # mean and standard deviation, both shaped as `values`
     "Mean and (population) standard deviation of the trailing window of each row; no row sees a later one."
-    if not 1 <= minimum <= window:
-        raise HybridIVError(f"trailing moments: needs 1 <= minimum <= window, got {minimum} and {window}")
+    if not all(isinstance(number, int | np.integer) for number in (minimum, window)) or not 1 <= minimum <= window:
+        raise HybridIVError(f"trailing moments: needs whole numbers 1 <= minimum <= window, got {minimum} and {window}")
     flat = pd.DataFrame(values.reshape(len(values), -1))
     rolling = flat.rolling(window, min_periods=minimum)
     mean, deviation = rolling.mean().to_numpy(), rolling.std(ddof=0).to_numpy()

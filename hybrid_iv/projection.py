@@ -15,7 +15,7 @@ from scipy import sparse
 
 from .black import implied_total_variance, vega
 from .constraints import KINDS, TOLERANCE, breaches, time_value
-from .surface import VOL_POINTS, Grid, HybridIVError, logger
+from .surface import VOL_POINTS, Grid, HybridIVError, logger, numbers
 
 # %% auto #0
 __all__ = ['ORIGIN', 'VEGA_FLOOR', 'Weights', 'KEPT', 'FREE', 'price_scale', 'spread_weights', 'ProjectionReport',
@@ -270,13 +270,15 @@ def project_with_report(
     tolerance: float = TOLERANCE,  # largest breach left, share of the forward
 ) -> tuple[np.ndarray, ProjectionReport]:  # surfaces of the shape of `iv`, nan where it was nan; what was done to each
     "Nearest arbitrage-free surfaces by least squares in call prices. Raises `HybridIVError` for wrong shapes or weights."
-    surfaces = np.array(iv, dtype=float)
+    if not isinstance(grid, Grid):
+        raise HybridIVError(f"grid: must be a Grid, got {grid!r}")
+    surfaces = numbers("iv", iv).copy()
     if surfaces.shape[-2:] != grid.shape:
         raise HybridIVError(f"iv: the last two axes must be {grid.shape} like the grid, got {surfaces.shape}")
     leading, flat = surfaces.shape[:-2], surfaces.reshape(-1, *grid.shape)
     known, ratio = np.isfinite(flat) & (flat > 0), None
     if forward_ratio is not None:
-        carry = np.broadcast_to(np.asarray(forward_ratio, float), surfaces.shape[:-1]).reshape(-1, grid.shape[0])
+        carry = np.broadcast_to(numbers("forward_ratio", forward_ratio), surfaces.shape[:-1]).reshape(-1, grid.shape[0])
         known, ratio = known & np.isfinite(carry)[..., None], _filled_ratio(carry, grid)
     whole, missing = _filled(np.where(known, flat, np.nan), grid), ~known.any((-2, -1))
     status = np.where(missing, "missing", "clean").astype("<U9")
@@ -348,13 +350,16 @@ def mix_prices(
     forward_ratio: np.ndarray | None = None,  # (..., maturity) F/S of both where moneyness is K/S; None: moneyness is K/F
 ) -> np.ndarray:  # (..., maturity, moneyness) implied volatility of the mixed prices
     "Convex mix of call prices at equal K/F; free of arbitrage if both surfaces are. Raises `HybridIVError` for other weights."
-    share = np.asarray(weight, float)[..., None, None]
+    if not isinstance(grid, Grid):
+        raise HybridIVError(f"grid: must be a Grid, got {grid!r}")
+    share = numbers("weight", weight)[..., None, None]
     if not ((share >= 0) & (share <= 1)).all():
         raise HybridIVError("weight: must lie between 0 and 1")
     strike = np.asarray(grid.moneyness)
     if forward_ratio is not None:
-        strike = strike / np.asarray(forward_ratio, float)[..., None]
-    first, second = (time_value(np.asarray(iv, float), strike, grid.tau) for iv in (iv_a, iv_b))
+        strike = strike / numbers("forward_ratio", forward_ratio)[..., None]
+    iv_a, iv_b = numbers("iv_a", iv_a), numbers("iv_b", iv_b)
+    first, second = (time_value(iv, strike, grid.tau) for iv in (iv_a, iv_b))
     mixed = (1 - share) * first + share * second
     w = implied_total_variance(mixed / np.minimum(strike, 1), np.abs(np.log(strike)))
     plain = (1 - share) * iv_a + share * iv_b  # where prices are zero to the last digit
