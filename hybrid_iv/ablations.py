@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,21 +18,20 @@ from torch import nn
 from .attention_lstm import CurriculumConfig, LSTMConfig
 from .constraints import KINDS, breaches
 from .deep import SurfaceLSTM, one_stage
-from .evaluation import evaluate_forecast, liquidity_ranks, oracle_share
+from .evaluation import liquidity_ranks, oracle_share
 from .features import default_split, last_known, origin_rows, part_of, standardise
 from .forecaster import Forecaster
 from .hybrid import EachAsset, Hybrid, HybridConfig, HybridNetwork, PaperConfig, PaperHybrid, forecast_loss
 from .multi_asset import origin_batch
 from .significance import ratio_interval
-from .simulation import MarketConfig, noisy_panel, oracle_forecast, simulate_market
+from .simulation import MarketConfig
 from .surface import Grid
 from .vae import TrainingConfig, VAEConfig
 
 # %% auto #0
 __all__ = ['ABLATION_HORIZONS', 'ABLATION_GRID', 'ABLATION_MARKET', 'ABLATION_BASE', 'ABLATION_PAPER', 'ABLATION_COLUMNS',
            'LIQUIDITY_MARKET', 'Variant', 'hybrid_variants', 'ablation_variants', 'breach_frequencies', 'error_ratio',
-           'step_seconds', 'run_variant', 'origin_breaches', 'least_liquid', 'market_seed', 'pool_seeds',
-           'pooled_share']
+           'step_seconds', 'run_variant', 'origin_breaches', 'least_liquid', 'pool_seeds', 'pooled_share']
 
 # %% ../nbs/54_ablations.ipynb #c3ff11d0
 ABLATION_HORIZONS = (1, 5, 10, 20, 30)  # trading rows ahead
@@ -262,38 +261,10 @@ def least_liquid(
     paired = single.reindex(pd.MultiIndex.from_frame(table[["gate", "assets", "horizon"]])).to_numpy()
     return table.assign(lower_than_single_pct=100 * (1 - table["mae_ratio"] / paired))
 
-# %% ../nbs/54_ablations.ipynb #f249c61f
-def market_seed(
-    seed: int,  # of the market and of the networks
-    models: Mapping[str, Callable[[], Forecaster]],  # by name: builds an untrained model
-    market: MarketConfig = ABLATION_MARKET,  # its seed is replaced
-    grid: Grid = ABLATION_GRID,  # nodes
-    horizons: Sequence[int] = ABLATION_HORIZONS,  # trading rows ahead
-    paths: int = 200,  # of the oracle, even
-) -> tuple[pd.DataFrame, pd.DataFrame]:  # losses (seed, model, horizon, origin, loss), metrics as of `evaluate_forecast`
-    "Losses of the models, of persistence and of the oracle on one simulated market."
-    drawn = simulate_market(replace(market, seed=seed))
-    panel = noisy_panel(drawn, grid)
-    split, dates = default_split(panel), pd.DatetimeIndex(panel["date"].values)
-    origins = dates[origin_rows(split.rows(dates, "test"), horizons)]
-    forecasts = {"oracle": oracle_forecast(drawn, origins, horizons, grid, paths, target="quotes")}
-    still = last_known(panel["iv"].values)[dates.get_indexer(origins)]
-    forecasts["persistence"] = forecasts["oracle"].copy(data=np.repeat(still[:, None], len(horizons), 1))
-    for name, make in models.items():
-        fitted = make().fit(part_of(panel, split, "train"), part_of(panel, split, "valid"))
-        forecasts[name] = fitted.forecast(panel, origins, horizons)
-    tables, losses = [], []
-    for name, forecast in forecasts.items():
-        found = evaluate_forecast(forecast, panel, split, f"seed {seed}", name, seed)
-        tables.append(found.metrics[(found.metrics[["asset", "region", "regime"]] == "all").all(axis=1)])
-        mean = found.losses["absolute"].mean("asset").to_series().rename("loss").reset_index()
-        losses.append(mean.assign(seed=seed, model=name))
-    return pd.concat(losses, ignore_index=True), pd.concat(tables, ignore_index=True)
-
 # %% ../nbs/54_ablations.ipynb #9333585d
 def pool_seeds(
-    losses: pd.DataFrame,  # of `market_seed`, one or more seeds
-    metrics: pd.DataFrame,  # of `market_seed`, the same seeds
+    losses: pd.DataFrame,  # seed, model, horizon, origin, loss: mean over assets; persistence among the models
+    metrics: pd.DataFrame,  # rows of `evaluate_forecast` over all assets, regions and regimes, with the oracle
 ) -> pd.DataFrame:  # seed (or `all`), model, horizon, ratio, low, high (95 %, block bootstrap), oracle_share_pct, n
     "Error over persistence's by market and pooled over markets, and the share of the gap to the oracle that is closed."
     wide = losses.pivot_table(index=["seed", "origin"], columns=["horizon", "model"], values="loss")
@@ -313,7 +284,7 @@ def pool_seeds(
 
 # %% ../nbs/54_ablations.ipynb #1ea08873
 def pooled_share(
-    metrics: pd.DataFrame,  # of `market_seed`, one or more seeds
+    metrics: pd.DataFrame,  # as in `pool_seeds`
     horizons: Sequence[int] = (5, 10, 20, 30),  # pooled
 ) -> pd.Series:  # by model, %
     "Share of the gap between persistence and the oracle closed over all these horizons and markets: sums of differences."

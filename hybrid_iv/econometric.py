@@ -824,6 +824,7 @@ class Combination(Forecaster):
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
         for member in self.members:
             member.fit(train, valid)
+        self.fallbacks = sum(getattr(member, "fallbacks", 0) for member in self.members)
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         total = np.zeros((len(rows), len(horizons), *history["iv"].shape[1:]))
@@ -848,6 +849,7 @@ class Refit(Forecaster):
         self.first = deepcopy(self.model).fit(train, valid)
         self.last_day, self.valid_rows = valid["date"].values[-1], valid.sizes["date"]
         self.latest: tuple[str, Forecaster] = ("", self.first)  # hash of the days seen, and the model fitted on them
+        self.fallbacks = getattr(self.first, "fallbacks", 0)
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         dates = history["date"].values
@@ -867,6 +869,7 @@ class Refit(Forecaster):
         if (seen := panel_hash(past)) != self.latest[0]:
             train, valid = past.isel(date=slice(-self.valid_rows)), past.isel(date=slice(-self.valid_rows, None))
             self.latest = seen, deepcopy(self.model).fit(train, valid)
+            self.fallbacks += getattr(self.latest[1], "fallbacks", 0)  # of all fits
         return self.latest[1]
 
 # %% ../nbs/40_econometric.ipynb #bf2e8e18
@@ -882,6 +885,7 @@ class Projected(Forecaster):
 
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
         self.model.fit(train, valid)
+        self.fallbacks = getattr(self.model, "fallbacks", 0)
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
         out, ratio = self.model.forecast(history, history["date"].values[rows], horizons).values.copy(), None

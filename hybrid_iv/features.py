@@ -16,8 +16,9 @@ import xarray as xr
 from .surface import DAYS_PER_YEAR, HybridIVError, validate_panel, whole_days
 
 # %% auto #0
-__all__ = ['PAPER_SPLIT_DATES', 'FEATURE_NAMES', 'Split', 'default_split', 'part_of', 'origin_rows', 'check_horizons',
-           'trailing_moments', 'last_known', 'surface_features', 'Standardised', 'standardise']
+__all__ = ['PAPER_SPLIT_DATES', 'MOMENT_ROWS', 'FEATURE_NAMES', 'Split', 'default_split', 'part_of', 'origin_rows',
+           'check_horizons', 'trailing_moments', 'last_known', 'surface_features', 'Standardised', 'standardise',
+           'recent']
 
 # %% ../nbs/14_features.ipynb #c5ba8199
 PAPER_SPLIT_DATES = ("2022-12-31", "2023-06-30")  # last training day and last validation day, section 4.1
@@ -111,9 +112,12 @@ def check_horizons(
         raise HybridIVError(f"horizons: must be a list of rising whole numbers of trading rows from 1 to {longest}, got {horizons!r}")
 
 # %% ../nbs/14_features.ipynb #6e814f3f
+MOMENT_ROWS = 60  # rows of the trailing window (section 3.1)
+
+
 def trailing_moments(
     values: np.ndarray,  # (date, ...) any unit, nan where missing
-    window: int = 60,  # rows, the current one included
+    window: int = MOMENT_ROWS,  # rows, the current one included
     minimum: int = 20,  # rows with a value below which the moments are nan
 ) -> tuple[np.ndarray, np.ndarray]:  # mean and standard deviation, both shaped as `values`
     "Mean and (population) standard deviation of the trailing window of each row; no row sees a later one."
@@ -200,7 +204,7 @@ class Standardised:
 # %% ../nbs/14_features.ipynb #15c4490c
 def standardise(
     panel: xr.Dataset,  # validated panel
-    window: int = 60,  # trailing rows of the moments
+    window: int = MOMENT_ROWS,  # trailing rows of the moments
     minimum: int = 20,  # rows below which an origin is not usable
     floor: float = 0.02,  # smallest deviation of log iv: 2 % relative
     clip: float = 5.0,  # features are cut off at so many deviations
@@ -222,3 +226,20 @@ def standardise(
         usable=usable,
         features=np.where(np.isfinite(features), features, 0.0),
     )
+
+# %% ../nbs/14_features.ipynb #9d51f7a3
+def recent(
+    panel: xr.Dataset,  # validated panel
+    rows: np.ndarray,  # (origin,) rows of the origins
+    length: int,  # rows up to and with an origin that are needed
+) -> tuple[xr.Dataset, np.ndarray]:  # from the first row that is needed on, what was known then carried to it; the origins there
+    "The part of a panel that the windows of some origins need."
+    start = max(0, int(rows.min(initial=panel.sizes["date"])) + 1 - length)
+    if start == 0:
+        return panel, rows
+    part, before = panel.isel(date=slice(start, None)), panel["iv"].values[: start + 1]
+    last = start - np.isfinite(before)[::-1].argmax(0)
+    iv = part["iv"].values.copy()
+    iv[0] = np.take_along_axis(before, last[None], 0)[0]
+    return part.assign(iv=(part["iv"].dims, iv)), rows - start
+

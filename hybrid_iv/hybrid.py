@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .attention_lstm import PAPER_LSTM, AttentionLSTM, CurriculumConfig, LSTMConfig, feed_back
 from .by_construction import MixtureHead, fit_mixture
 from .constraints import Definition, arbitrage_penalty
-from .features import FEATURE_NAMES, Standardised, check_horizons, last_known, standardise
+from .features import FEATURE_NAMES, MOMENT_ROWS, Standardised, check_horizons, last_known, recent, standardise
 from .forecaster import FORECAST_AXES, Forecaster, check_same_panel, origin_index
 from .multi_asset import AssetAttention, OriginBatch, origin_batch, origin_batches, with_market
 from .projection import mix_prices, project
@@ -536,13 +536,15 @@ class _Settled(_Gated):
         return self.gate[np.minimum(np.asarray(horizons), self.config.longest) - 1]
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
-        data, gate = standardise(history), self.gate_at(horizons)
+        ratio, gate = forward_over_spot(history, rows), self.gate_at(horizons)
+        history, rows = recent(history, rows, self.config.window + 2 * MOMENT_ROWS)  # moments of features that hold moments
+        data = standardise(history)
         steps, _ = forecast_steps(self.network, data, rows, np.asarray(horizons), f"{self.name}: forecasting")
         steps = np.where(data.usable[rows][:, None], steps, 0.0)  # a cell too rarely quoted to be standardised stays as it is
         today = np.where(np.logical_or.accumulate(data.known)[rows], data.log_iv[rows], np.nan)
         if not self.config.arbitrage_free:
             return np.exp(today[:, None] + gate[:, None, None, None] * steps)
-        return ArbitrageFree(self.way, self.grid, self.encoder).surfaces(today, steps, gate, forward_over_spot(history, rows))
+        return ArbitrageFree(self.way, self.grid, self.encoder).surfaces(today, steps, gate, ratio)
 
 # %% ../nbs/34_hybrid.ipynb #fc2885be
 class Hybrid(_Settled):

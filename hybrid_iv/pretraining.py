@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .attention_lstm import LSTMConfig
-from .features import FEATURE_NAMES, check_horizons, last_known
+from .features import FEATURE_NAMES, check_horizons, last_known, recent
 from .forecaster import FORECAST_AXES, Forecaster, check_same_panel, origin_index
 from .hybrid import ArbitrageFree, HybridConfig, HybridNetwork, forecast_loss, forward_over_spot
 from .market_prior import PRIOR_GRID, PriorConfig, draw_market
@@ -37,7 +37,7 @@ __all__ = ['Pools', 'POOLS', 'DAILY', 'SCALE', 'LEVEL_ROWS', 'FEWEST_ROWS', 'PRE
            'GATE_WEIGHTS', 'step_edges', 'reading', 'regrid', 'check_range', 'GridHistory', 'PretrainedNetwork',
            'PretrainingConfig', 'random_part', 'market_batches', 'pretrain_autoencoder', 'pretrain_network',
            'GatePrior', 'GateConfig', 'GateRecord', 'network_steps', 'step_errors', 'settle_gate', 'gate_prior',
-           'Pretrained', 'pretrain', 'save_pretrained', 'load_pretrained', 'recent', 'interpolated', 'PretrainedHybrid',
+           'Pretrained', 'pretrain', 'save_pretrained', 'load_pretrained', 'interpolated', 'PretrainedHybrid',
            'regrid_mask', 'window_attention', 'pretrained_draws']
 
 # %% ../nbs/35_pretraining.ipynb #f901a372
@@ -565,22 +565,6 @@ def _days_of(panel: xr.Dataset) -> np.ndarray:
     return np.asarray(panel["date"].values.astype("datetime64[D]").astype(float))
 
 
-def recent(
-    panel: xr.Dataset,  # validated panel
-    rows: np.ndarray,  # (origin,) rows of the origins
-    pools: Pools = POOLS,  # steps of the window
-) -> tuple[xr.Dataset, np.ndarray]:  # from the first row that a window reaches on, what was known then carried to it; the origins there
-    "The part of a panel that the windows of some origins need."
-    start = max(0, int(rows.min(initial=panel.sizes["date"])) + 1 - int(step_edges(pools)[-1]))
-    if start == 0:
-        return panel, rows
-    part, before = panel.isel(date=slice(start, None)), panel["iv"].values[: start + 1]
-    last = start - np.isfinite(before)[::-1].argmax(0)
-    iv = part["iv"].values.copy()
-    iv[0] = np.take_along_axis(before, last[None], 0)[0]
-    return part.assign(iv=(part["iv"].dims, iv)), rows - start
-
-
 def interpolated(
     shares: np.ndarray,  # (origin, horizon) at GATE_HORIZONS
     horizons: Sequence[int],  # trading rows ahead
@@ -597,6 +581,11 @@ class _Gated(Forecaster):
     gate: GateConfig | None
     record: GateRecord | None = None  # of the days that `fit` saw
 
+    @property
+    def reach(self) -> int:
+        "Rows of the window, the origin's among them."
+        return int(step_edges(self.pretrained.pools)[-1])
+
     def noted(self, panel: xr.Dataset, begin: float) -> GateRecord:
         "Errors from the first trading day of each week of `panel`, from the day `begin` on."
         days = _days_of(panel)
@@ -604,7 +593,7 @@ class _Gated(Forecaster):
         rows = rows[(days[rows] >= begin) & (rows >= FEWEST_ROWS) & (rows < len(days) - 1)]
         if not len(rows):
             return GateRecord(np.empty(0), np.empty((len(GATE_HORIZONS), 0)), np.empty((len(GATE_HORIZONS), 0, len(GATE_WEIGHTS))))
-        part, rows = recent(panel, rows, self.pretrained.pools)
+        part, rows = recent(panel, rows, self.reach)
         steps = network_steps(self.network, GridHistory.of_panel(part), rows, GATE_HORIZONS, self.pretrained.pools, f"{self.name}: gate")
         known, steps = last_known(np.log(part["iv"].values)), regrid(steps, PRIOR_GRID, self.grid)
         return step_errors(known, part["observed"].values, _days_of(part), rows, steps)
@@ -645,7 +634,7 @@ class _Moving(_Gated):
     ) -> tuple[np.ndarray, np.ndarray]:  # ln iv on the origins, and gated steps (origin, horizon, asset, maturity, moneyness)
         "What is known today, and how far it is moved."
         shares = interpolated(self.shares(history, rows), horizons)
-        history, rows = recent(history, rows, self.pretrained.pools)
+        history, rows = recent(history, rows, self.reach)
         steps = network_steps(self.network, GridHistory.of_panel(history), rows, horizons, self.pretrained.pools, self.name)
         return last_known(np.log(history["iv"].values))[rows], shares[..., None, None, None] * regrid(steps, PRIOR_GRID, self.grid)
 
@@ -745,7 +734,7 @@ def window_attention(
     "Attention on the steps of the window; lag: the middle of a step, rows back. Raises `HybridIVError` for unknown origins."
     history = validate_panel(history)
     rows, pools = origin_index(hybrid.name, history, origins), hybrid.pretrained.pools
-    part, at = recent(history, rows, pools)
+    part, at = recent(history, rows, hybrid.reach)
     past, out = GridHistory.of_panel(part), []
     size = max(1, 256 // len(past.first))
     for start in progress(range(0, len(at), size), f"{hybrid.name}: attention"):
@@ -789,7 +778,7 @@ def pretrained_draws(
         raise HybridIVError(f"draws: needs at least one, got {draws}")
     rows = origin_index(hybrid.name, history, origins)
     shares = interpolated(hybrid.shares(history, rows), horizons)[..., None, None, None]
-    part, at = recent(history, rows, hybrid.pretrained.pools)
+    part, at = recent(history, rows, hybrid.reach)
     batch, today = GridHistory.of_panel(part).batch(at, hybrid.pretrained.pools), last_known(np.log(part["iv"].values))[at]
     generator, out = torch.Generator().manual_seed(seed), []
     for _ in progress(range(draws), "drawing"):

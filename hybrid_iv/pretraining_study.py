@@ -5,27 +5,22 @@
 # %% ../nbs/56_pretraining_study.ipynb #b2c3cbd6
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from .constraints import breaches
-from .datasets import load_dataset
-from .evaluation import evaluate_forecast
-from .features import default_split, last_known, origin_rows, part_of
-from .forecaster import Forecaster
+from .features import last_known
 from .hybrid import forward_over_spot
 from .market_prior import PriorConfig, draw_market
 from .pretraining import GATE_HORIZONS, Pretrained, PretrainedHybrid
 from .significance import ratio_interval
-from .simulation import MarketConfig
 from .surface import Grid, HybridIVError, progress, validate_panel
 
 # %% auto #0
-__all__ = ['STUDY_HORIZONS', 'stretch_errors', 'error_ratios', 'walk_forward', 'prior_markets', 'paper_market']
+__all__ = ['STUDY_HORIZONS', 'stretch_errors', 'error_ratios', 'walk_forward', 'prior_markets']
 
 # %% ../nbs/56_pretraining_study.ipynb #a98dd064
 STUDY_HORIZONS = (1, 5, 10, 20, 30)  # trading rows ahead
@@ -105,23 +100,3 @@ def prior_markets(
         errors = walk_forward(PretrainedHybrid(pretrained), panel, [begin], stride=5)
         out.append(error_ratios(errors).assign(market=number, dynamics=market.dynamics))
     return pd.concat(out, ignore_index=True)
-
-# %% ../nbs/56_pretraining_study.ipynb #7c3e95d6
-def paper_market(
-    seed: int,  # of the market
-    benchmarks: Mapping[str, Callable[[], Forecaster]],  # by name: builds an untrained model; `persistence` among them
-    horizons: Sequence[int] = STUDY_HORIZONS,  # trading rows ahead
-    market: MarketConfig | None = None,  # size and span; None: the paper's
-) -> pd.DataFrame:  # seed, model, horizon, mae (vol points, observed cells), ratio to persistence
-    "The hybrid as shipped and benchmarks on the test part of a simulated market. Raises `HybridIVError` as they do."
-    panel = load_dataset("simulated", market=replace(market or MarketConfig(), seed=seed))
-    split, dates, out = default_split(panel), pd.DatetimeIndex(panel["date"].values), []
-    origins = dates[origin_rows(split.rows(dates, "test"), horizons)]
-    for name, make in progress([*benchmarks.items(), ("hybrid", PretrainedHybrid)], f"market {seed}"):
-        model = make().fit(part_of(panel, split, "train"), part_of(panel, split, "valid"))
-        table = evaluate_forecast(model.forecast(panel, origins, horizons), panel, split, "simulated", name, seed).metrics
-        whole = (table[["asset", "region", "regime"]] == "all").all(axis=1) & (table["metric"] == "mae") & (table["cells"] == "observed")
-        out.append(table.loc[whole, ["seed", "model", "horizon", "value"]].rename(columns={"value": "mae"}))
-    result = pd.concat(out, ignore_index=True)
-    base = result[result["model"] == "persistence"].set_index("horizon")["mae"]
-    return result.assign(ratio=result["mae"] / result["horizon"].map(base))

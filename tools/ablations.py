@@ -1,4 +1,4 @@
-"""Ablations, least liquid names and several market seeds, `make ablations`: results/ablations and results/seeds.
+"""Ablations and least liquid names, `make ablations`: results/ablations.
 
 Each training is kept under runs/ablations as soon as it is done, so that a run that was killed goes on; another code or another
 setting begins anew. `--only` picks tables, `--variants` names the variants to train first; `--collect` trains nothing and writes the
@@ -13,20 +13,18 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from common import ROOT, write_atomically
-
-SEEDS = (1, 2, 3, 4, 5)
 
 
 def main() -> int:
     """Run what is not there yet, then write tables and manifests."""
     parser = argparse.ArgumentParser(description="Run the ablations.")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the tables (default: results/)")
-    parser.add_argument("--only", nargs="+", choices=("variants", "liquid", "seeds"), default=("variants", "liquid", "seeds"))
+    parser.add_argument("--only", nargs="+", choices=("variants", "liquid"), default=("variants", "liquid"))
     parser.add_argument("--variants", nargs="+", default=[], help="train these variants, in this order, and no others")
     parser.add_argument("--collect", action="store_true", help="train nothing: write the tables of what is kept already")
     args = parser.parse_args()
@@ -35,9 +33,6 @@ def main() -> int:
     import torch
 
     from hybrid_iv import ablations as study
-    from hybrid_iv.econometric import FactorRidge
-    from hybrid_iv.hybrid import Hybrid
-    from hybrid_iv.pretraining import PretrainedHybrid
     from hybrid_iv.simulation import MarketConfig, noisy_panel, simulate_market
     from hybrid_iv.study import git_commit, package_versions, source_digest
     from hybrid_iv.surface import panel_hash
@@ -61,10 +56,10 @@ def main() -> int:
         found = json.loads(file.read_text(encoding="utf-8"))
         return [pd.DataFrame(table["data"], columns=table["columns"]) for table in found["tables"]], found["facts"]
 
-    def written(folder: str, tables: dict[str, pd.DataFrame], facts: dict[str, Any], parameters: dict[str, Any]) -> None:
-        """Tables and manifest of one folder."""
+    def written(tables: dict[str, pd.DataFrame], facts: dict[str, Any], parameters: dict[str, Any]) -> None:
+        """Tables and manifest."""
         for name, table in tables.items():
-            write_atomically(args.output / folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+            write_atomically(args.output / "ablations" / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
         commits = sorted({fact["git_commit"] for fact in facts.values()})
         manifest = {
             "git_commit": commits[0] if len(commits) == 1 else commits, "parameters": parameters, "packages": package_versions(),
@@ -72,55 +67,36 @@ def main() -> int:
             "cpu_seconds": {name: fact["cpu_seconds"] for name, fact in facts.items()},
         }
         text = json.dumps(manifest, indent=1, sort_keys=True, default=str) + "\n"
-        write_atomically(args.output / folder / "manifest.json", text)
+        write_atomically(args.output / "ablations" / "manifest.json", text)
 
     def panel_of(config: MarketConfig) -> Any:
         return noisy_panel(simulate_market(config), grid)
 
-    if {"variants", "liquid"} & set(args.only):
-        panel, facts, tables = panel_of(market), {}, {}
-        variants, hashes = study.ablation_variants(), {"ablations": panel_hash(panel)}
+    panel, facts, tables = panel_of(market), {}, {}
+    variants, hashes = study.ablation_variants(), {"ablations": panel_hash(panel)}
 
-        def trained(name: str) -> tuple[list[pd.DataFrame], dict[str, Any]]:
-            """The table of one variant."""
-            return kept(name, {"panel": hashes["ablations"]}, lambda: [study.run_variant(name, variants[name], panel)])
+    def trained(name: str) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+        """The table of one variant."""
+        return kept(name, {"panel": hashes["ablations"]}, lambda: [study.run_variant(name, variants[name], panel)])
 
-        for name in args.variants:
-            trained(name)
-        args.collect = args.collect or bool(args.variants)
-        found = {name: trained(name) for name in variants if "variants" in args.only}
-        found = {name: pair for name, pair in found.items() if pair[0]}
-        facts |= {name: pair[1] for name, pair in found.items()}
-        if found:
-            parts = [pair[0][0] for pair in found.values()]
-            tables["ablations.csv"] = pd.concat([study.origin_breaches(panel), *parts], ignore_index=True)
-        if "liquid" in args.only:
-            few = panel_of(study.LIQUIDITY_MARKET)
-            hashes["least_liquid"] = panel_hash(few)
-            made, fact = kept("least liquid", {"panel": hashes["least_liquid"]}, lambda: [study.least_liquid(few)])
-            if made:
-                tables["least_liquid.csv"], facts["least liquid"] = made[0], fact
-        shape = {"base": asdict(base), "paper": asdict(study.ABLATION_PAPER), "market": asdict(market), "grid": asdict(grid),
-                 "liquidity_market": asdict(study.LIQUIDITY_MARKET), "seed": base.seed, "panel_hash": hashes}
-        written("ablations", tables, facts, shape)
-    if "seeds" in args.only:
-        facts, losses, metrics = {}, [], []
-        for seed in SEEDS:
-            own = replace(base, arbitrage_free=True, seed=seed)
-            models: dict[str, Callable[[], Any]] = {
-                "ridge": FactorRidge, "hybrid-panel": lambda c=own: Hybrid(c), "hybrid": PretrainedHybrid}
-            settings = {"seed": seed, "market": asdict(market)}
-            pair, fact = kept(f"market seed {seed}", settings, lambda s=seed, m=models: list(study.market_seed(s, m)))
-            if pair:
-                losses.append(pair[0])
-                metrics.append(pair[1])
-                facts[f"seed {seed}"] = fact
-        if not losses:
-            return 0
-        every, measures = pd.concat(losses, ignore_index=True), pd.concat(metrics, ignore_index=True)
-        share = study.pooled_share(measures).rename_axis("model").reset_index()
-        shape = {"base": asdict(base), "market": asdict(market), "grid": asdict(grid), "seed": [int(x) for x in every["seed"].unique()]}
-        written("seeds", {"seeds.csv": study.pool_seeds(every, measures), "shares.csv": share}, facts, shape)
+    for name in args.variants:
+        trained(name)
+    args.collect = args.collect or bool(args.variants)
+    found = {name: trained(name) for name in variants if "variants" in args.only}
+    found = {name: pair for name, pair in found.items() if pair[0]}
+    facts |= {name: pair[1] for name, pair in found.items()}
+    if found:
+        parts = [pair[0][0] for pair in found.values()]
+        tables["ablations.csv"] = pd.concat([study.origin_breaches(panel), *parts], ignore_index=True)
+    if "liquid" in args.only:
+        few = panel_of(study.LIQUIDITY_MARKET)
+        hashes["least_liquid"] = panel_hash(few)
+        made, fact = kept("least liquid", {"panel": hashes["least_liquid"]}, lambda: [study.least_liquid(few)])
+        if made:
+            tables["least_liquid.csv"], facts["least liquid"] = made[0], fact
+    shape = {"base": asdict(base), "paper": asdict(study.ABLATION_PAPER), "market": asdict(market), "grid": asdict(grid),
+             "liquidity_market": asdict(study.LIQUIDITY_MARKET), "seed": base.seed, "panel_hash": hashes}
+    written(tables, facts, shape)
     return 0
 
 

@@ -53,25 +53,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Check that a replication gives the same bytes, also after kill -9.")
     parser.add_argument("--profile", default="small", help="profile of the runs (default: small)")
     parser.add_argument("--dataset", default="default", help="dataset of the runs (default: what the profile runs)")
+    parser.add_argument("--against", type=Path, default=None, help="folder of a run that began without a cache, in place of two fresh ones")
     parser.add_argument("--seed", type=int, default=None, help="of the moments at which the run is killed (default: the clock)")
     args = parser.parse_args()
     moments = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as name:
-        folders = [Path(name, turn) for turn in ("first", "second", "killed")]
-        seconds = finished(args.profile, args.dataset, folders[0])
-        print(f"first run: {seconds:.0f} s", flush=True)
-        finished(args.profile, args.dataset, folders[1])
+        killed, fresh = Path(name, "killed"), [args.against] if args.against else [Path(name, turn) for turn in ("first", "second")]
+        taken = [finished(args.profile, args.dataset, folder) for folder in fresh if not args.against]
+        print(f"fresh runs: {[round(one) for one in taken]} s", flush=True)
+        seconds = min(taken, default=300.0)
         for _ in range(3):
-            process, wait = start(args.profile, args.dataset, folders[2]), moments.uniform(0.05, 0.6) * seconds
+            process, wait = start(args.profile, args.dataset, killed), moments.uniform(0.05, 0.6) * seconds
             try:
                 print(f"not killed: it ended with {process.wait(wait)} within {wait:.0f} s", flush=True)
             except subprocess.TimeoutExpired:
                 kill(process)
                 print(f"killed after {wait:.0f} s", flush=True)
-        print(f"taken up: {finished(args.profile, args.dataset, folders[2]):.0f} s more", flush=True)
+        print(f"taken up: {finished(args.profile, args.dataset, killed):.0f} s more", flush=True)
         different = 0
         for table in TABLES:
-            one, *others = ((folder / f"{table}.csv").read_bytes() for folder in folders)
+            one, *others = ((folder / f"{table}.csv").read_bytes() for folder in (*fresh, killed))
             same = [one == other for other in others]
             different += same.count(False)
             print(f"  {table}.csv: {'the same bytes' if all(same) else 'DIFFERENT'}")

@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "hybrid_iv" / "pretrained" / "hybrid.safetensors", help="the file to write")
     parser.add_argument("--checkpoint", type=Path, default=ROOT / "runs" / "pretraining", help="folder of the epochs' states")
     parser.add_argument("--without", default="", help="leave out one kind of dynamics: affine, lognormal or rough")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, markets and batches (default: that of the shipped weights)")
     parser.add_argument("--epochs", type=int, default=0, help="epochs of the temporal network (default: as configured)")
     parser.add_argument("--devices", type=int, default=1, help="devices that share each step, by lightning")
     args = parser.parse_args()
@@ -32,7 +33,7 @@ def main() -> int:
     training = config.network.lstm_training
     epochs = args.epochs or training.epochs
     training = replace(training, epochs=epochs, patience=epochs, batches_per_step=args.devices)
-    config = replace(config, network=replace(config.network, lstm_training=training))
+    config = replace(config, network=replace(config.network, lstm_training=training), seed=args.seed)
     devices = DeviceConfig(devices=args.devices, strategy="ddp" if args.devices > 1 else "auto")
     begin = time.perf_counter()
     pretrained = pretrain(config, args.checkpoint, devices)

@@ -123,6 +123,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "pretraining", help="the folder to write")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "pretraining_variants", help="folder of the variants that are done")
     parser.add_argument("--only", nargs="*", default=None, help="names of variants")
+    parser.add_argument("--alike", type=Path, nargs="*", default=[], help="networks that differ from the shipped one by their seed")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     import numpy as np
@@ -135,7 +136,7 @@ def main() -> int:
 
     cached = lru_cache(1200)(draw_market)
     pretraining.draw_market = lambda seed, prior: cached(tuple(seed), prior)  # type: ignore[attr-defined]  # variants share markets
-    commit = git_commit()
+    commit, started = git_commit(), time.time()
     args.work.mkdir(parents=True, exist_ok=True)
     markets = [draw_market([8_000_000, number], PriorConfig(assets=6, days=600)) for number in range(TEST_MARKETS)]
 
@@ -165,12 +166,24 @@ def main() -> int:
             seconds = time.process_time() - begin
             save_file({key: value.contiguous() for key, value in network.state_dict().items()}, args.work / f"{name}.safetensors")
             write(name, group, test_ratios([network], markets, config.pools), seconds)
-    done = [pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))]
-    args.output.mkdir(parents=True, exist_ok=True)
-    write_atomically(args.output / "variants.csv", pd.concat(done).to_csv(index=False, lineterminator="\n"))
-    manifest = {"git_commit": commit, "steps": STEPS, "base": asdict(configured({})), "test_markets": TEST_MARKETS,
-                "packages": pretraining.load_pretrained().manifest["packages"]}  # fmt: skip
-    write_atomically(args.output / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    alike = [pretraining.load_pretrained(path) for path in args.alike]
+    for other in alike:
+        name = f"shipped size, seed {other.manifest['settings']['seed']}"
+        write(name, "shipped", test_ratios([other.network], markets, other.pools), other.manifest["seconds"])
+    if alike:
+        networks = [pretraining.load_pretrained().network, *(other.network for other in alike)]
+        write(f"mean of {len(networks)}, shipped size", "shipped", test_ratios(networks, markets, alike[0].pools), 0)
+    done = pd.concat([pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))], ignore_index=True)
+    table, manifest = args.output / "variants.csv", args.output / "manifest.json"
+    if table.is_file():  # rows of earlier runs stay
+        kept = pd.read_csv(table)
+        done = pd.concat([kept[~kept["variant"].isin(done["variant"])], done], ignore_index=True).sort_values("variant", kind="stable")
+    runs = json.loads(manifest.read_text(encoding="utf-8"))["git_commit"] if manifest.is_file() else {}
+    runs |= {path.stem: commit for path in args.work.glob("*.csv") if path.stat().st_mtime > started}
+    write_atomically(table, done.to_csv(index=False, lineterminator="\n"))
+    facts = {"git_commit": runs, "steps": STEPS, "base": asdict(configured({})), "test_markets": TEST_MARKETS,
+             "packages": pretraining.load_pretrained().manifest["packages"]}  # fmt: skip
+    write_atomically(manifest, json.dumps(facts, indent=1) + "\n")
     return 0
 
 
