@@ -123,10 +123,24 @@ def trailing_moments(
     "Mean and (population) standard deviation of the trailing window of each row; no row sees a later one."
     if not all(isinstance(number, int | np.integer) for number in (minimum, window)) or not 1 <= minimum <= window:
         raise HybridIVError(f"trailing moments: needs whole numbers 1 <= minimum <= window, got {minimum} and {window}")
-    flat = pd.DataFrame(values.reshape(len(values), -1))
-    rolling = flat.rolling(window, min_periods=minimum)
-    mean, deviation = rolling.mean().to_numpy(), rolling.std(ddof=0).to_numpy()
-    return mean.reshape(values.shape), deviation.reshape(values.shape)
+    known = np.isfinite(values)
+    if not len(values):
+        return values.astype(float), values.astype(float)
+    first = np.take_along_axis(values, known.argmax(0)[None], 0)  # what is near to all that follows keeps the sums of squares exact
+    apart = np.where(known, values - first, 0.0)
+    count, total, squares = (_over_window(part, window) for part in (known, apart, apart**2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, enough = total / count, count >= minimum
+        variance = squares / count - mean**2
+    deviation = np.sqrt(np.where(variance > 1e-12 * (1 + squares), variance, 0.0))  # a smaller one is rounding
+    return np.where(enough, first + mean, np.nan), np.where(enough, deviation, np.nan)
+
+
+def _over_window(values: np.ndarray, window: int) -> np.ndarray:
+    "Sum over the trailing window of each row, shorter at the start."
+    sums = np.cumsum(values, 0, dtype=float)
+    sums[window:] = sums[window:] - sums[:-window]
+    return sums
 
 
 def last_known(
@@ -216,7 +230,7 @@ def standardise(
     raw = surface_features(panel).to_array("feature").transpose("date", "asset", "feature").values
     centre, spread = trailing_moments(raw, window, minimum)
     with np.errstate(invalid="ignore", divide="ignore"):
-        features = np.clip((raw - centre) / spread, -clip, clip)
+        features = np.clip((raw - centre) / np.where(spread > 0, spread, np.nan), -clip, clip)
     usable = np.isfinite(filled) & np.isfinite(mean)
     return Standardised(
         log_iv=np.nan_to_num(filled),
