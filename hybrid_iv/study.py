@@ -159,8 +159,8 @@ PROFILES: Mapping[str, Profile] = {
         seeds=3, trials=3, oracle_paths=400, workers=2,
     ),
     "rivals": Profile(
-        tuple(range(1, 31)), ("us-stocks",), ("persistence",), ("lstm", "ae-lstm", "convlstm", "vae-lstm", "hybrid-panel", "hybrid"),
-        hybrid=_SMALL_HYBRID, trials=6, workers=2,
+        BREAKDOWN_HORIZONS, ("simulated",), ("persistence",), (*TUNED, "hybrid"), _SMALL_MARKET,
+        replace(_SMALL_HYBRID, lstm_training=replace(_SMALL_TIME, epochs=20)), trials=3, workers=2,
     ),
     "seeds": Profile(
         BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("hybrid-panel", "hybrid"), hybrid=_FULL_HYBRID, oracle_paths=200, workers=2,
