@@ -1,7 +1,7 @@
-"""Several markets of the paper's size, `make seeds`: results/seeds.
+"""Several markets, `make seeds`: results/seeds.
 
 For each seed of the simulated market the shipped hybrid, the hybrid trained on the panel and every econometric benchmark, with the
-oracle. Stages are kept in the cache, so that a run that was killed goes on.
+oracle. Stages are kept in the cache, so that a run that was killed goes on. `--full` takes the size of the full profile, which is hours.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from common import ROOT, write_atomically
 
 def main() -> int:
     """Run every seed, then write tables and manifest."""
-    parser = argparse.ArgumentParser(description="Run the hybrids and the benchmarks on several markets of the paper's size.")
+    parser = argparse.ArgumentParser(description="Run the hybrids and the benchmarks on several markets.")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "seeds", help="folder of the tables")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of the markets and of the networks")
+    parser.add_argument("--full", action="store_true", help="markets and networks of the paper's size")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     import pandas as pd
@@ -31,6 +32,8 @@ def main() -> int:
     from hybrid_iv.study import PROFILES, evaluation_stage, git_commit, package_versions, run_jobs, study_jobs, unpack_table
 
     profile, commit, begin = PROFILES["seeds"], git_commit(), time.perf_counter()
+    if args.full:
+        profile = replace(profile, market=PROFILES["full"].market, hybrid=PROFILES["full"].hybrid)
     losses, metrics, tests, seconds, left_out, fallbacks = [], [], {"hybrid": [], "hybrid-panel": []}, {}, {}, {}
     for seed in args.seeds:
         jobs = study_jobs("simulated", profile, seed)
