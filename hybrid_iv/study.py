@@ -163,7 +163,8 @@ PROFILES: Mapping[str, Profile] = {
         replace(_SMALL_HYBRID, lstm_training=replace(_SMALL_TIME, epochs=20)), trials=3, workers=2,
     ),
     "seeds": Profile(
-        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("hybrid-panel", "hybrid"), _SMALL_MARKET, _SMALL_HYBRID, oracle_paths=200, workers=2,
+        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("hybrid-panel", "hybrid"), _SMALL_MARKET, _SMALL_HYBRID,
+        oracle_paths=200, workers=2,
     ),
 }  # fmt: skip
 
