@@ -160,7 +160,8 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "rivals": Profile(
         BREAKDOWN_HORIZONS, ("simulated",), ("persistence",), (*TUNED, "hybrid"), _SMALL_MARKET,
-        replace(_SMALL_HYBRID, lstm_training=replace(_SMALL_TIME, epochs=20)), trials=3, workers=2,
+        HybridConfig(window=20, vae_training=replace(_SMALL_VAE, epochs=15), lstm_training=replace(_SMALL_TIME, epochs=12, batches=10)),
+        trials=2, workers=2,
     ),
     "seeds": Profile(
         BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("hybrid-panel", "hybrid"), _SMALL_MARKET, _SMALL_HYBRID,
