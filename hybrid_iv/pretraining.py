@@ -490,6 +490,11 @@ class Pretrained:
     pools: Pools = POOLS  # steps of its window
     manifest: dict[str, Any] = field(default_factory=dict)  # how it was trained
 
+    @property
+    def reach(self) -> int:
+        "Rows of the window, the origin's among them."
+        return int(step_edges(self.pools)[-1])
+
 
 def pretrain(
     config: PretrainingConfig = PretrainingConfig(),  # network, markets, epochs
@@ -581,11 +586,6 @@ class _Gated(Forecaster):
     gate: GateConfig | None
     record: GateRecord | None = None  # of the days that `fit` saw
 
-    @property
-    def reach(self) -> int:
-        "Rows of the window, the origin's among them."
-        return int(step_edges(self.pretrained.pools)[-1])
-
     def noted(self, panel: xr.Dataset, begin: float) -> GateRecord:
         "Errors from the first trading day of each week of `panel`, from the day `begin` on."
         days = _days_of(panel)
@@ -593,7 +593,7 @@ class _Gated(Forecaster):
         rows = rows[(days[rows] >= begin) & (rows >= FEWEST_ROWS) & (rows < len(days) - 1)]
         if not len(rows):
             return GateRecord(np.empty(0), np.empty((len(GATE_HORIZONS), 0)), np.empty((len(GATE_HORIZONS), 0, len(GATE_WEIGHTS))))
-        part, rows = recent(panel, rows, self.reach)
+        part, rows = recent(panel, rows, self.pretrained.reach)
         steps = network_steps(self.network, GridHistory.of_panel(part), rows, GATE_HORIZONS, self.pretrained.pools, f"{self.name}: gate")
         known, steps = last_known(np.log(part["iv"].values)), regrid(steps, PRIOR_GRID, self.grid)
         return step_errors(known, part["observed"].values, _days_of(part), rows, steps)
@@ -634,7 +634,7 @@ class _Moving(_Gated):
     ) -> tuple[np.ndarray, np.ndarray]:  # ln iv on the origins, and gated steps (origin, horizon, asset, maturity, moneyness)
         "What is known today, and how far it is moved."
         shares = interpolated(self.shares(history, rows), horizons)
-        history, rows = recent(history, rows, self.reach)
+        history, rows = recent(history, rows, self.pretrained.reach)
         steps = network_steps(self.network, GridHistory.of_panel(history), rows, horizons, self.pretrained.pools, self.name)
         return last_known(np.log(history["iv"].values))[rows], shares[..., None, None, None] * regrid(steps, PRIOR_GRID, self.grid)
 
@@ -734,7 +734,7 @@ def window_attention(
     "Attention on the steps of the window; lag: the middle of a step, rows back. Raises `HybridIVError` for unknown origins."
     history = validate_panel(history)
     rows, pools = origin_index(hybrid.name, history, origins), hybrid.pretrained.pools
-    part, at = recent(history, rows, hybrid.reach)
+    part, at = recent(history, rows, hybrid.pretrained.reach)
     past, out = GridHistory.of_panel(part), []
     size = max(1, 256 // len(past.first))
     for start in progress(range(0, len(at), size), f"{hybrid.name}: attention"):
@@ -778,7 +778,7 @@ def pretrained_draws(
         raise HybridIVError(f"draws: needs at least one, got {draws}")
     rows = origin_index(hybrid.name, history, origins)
     shares = interpolated(hybrid.shares(history, rows), horizons)[..., None, None, None]
-    part, at = recent(history, rows, hybrid.reach)
+    part, at = recent(history, rows, hybrid.pretrained.reach)
     batch, today = GridHistory.of_panel(part).batch(at, hybrid.pretrained.pools), last_known(np.log(part["iv"].values))[at]
     generator, out = torch.Generator().manual_seed(seed), []
     for _ in progress(range(draws), "drawing"):
