@@ -45,7 +45,7 @@ ablations: $(STAMP) ## what each part of the hybrid is worth, into results/ablat
 seeds: $(STAMP) ## the hybrids and all benchmarks on five simulated markets, into results/seeds (a killed run goes on)
 	@OMP_NUM_THREADS=1 $(PY) tools/seeds.py
 
-pretrain: $(STAMP) ## make the shipped weights again (two and a half hours of one core; a killed run goes on)
+pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core; a killed run goes on)
 	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/pretrain.py
 
 variants: $(STAMP) ## what helps in pretraining and what does not, into results/pretraining (a killed run goes on)

@@ -307,7 +307,7 @@ class PriorMarket:
         names = [f"ASSET{a + 1:02d}" for a in range(iv.shape[1])]
         return make_panel(iv, np.where(listed, 100.0, np.nan), dates, names, self.grid, {"observed": self.observed})
 
-
+# %% ../nbs/16_market_prior.ipynb #e8e1be92
 def draw_market(
     seed: int | Sequence[int],  # same seed, same market
     config: PriorConfig = PriorConfig(),  # kinds and ranges
