@@ -24,15 +24,16 @@ from .constraints import Definition, arbitrage_penalty
 from .features import FEATURE_NAMES, MOMENT_ROWS, Standardised, check_horizons, last_known, recent, standardise
 from .forecaster import FORECAST_AXES, Forecaster, check_same_panel, origin_index
 from .multi_asset import AssetAttention, OriginBatch, origin_batch, origin_batches, with_market
-from .projection import mix_prices, project
+from .projection import mix_prices, price_scale, project
 from .surface import SURFACE_AXES, Grid, HybridIVError, logger, progress, validate_panel
 from .vae import DeviceConfig, SurfaceVAE, TrainingConfig, VAEConfig, train_network, train_vae
 
 # %% auto #0
-__all__ = ['FreeBy', 'HybridConfig', 'LatentDynamics', 'HybridNetwork', 'forecast_loss', 'train_dynamics', 'learn_gate',
-           'forecast_steps', 'gate_errors', 'learn_gates', 'HeadEncoder', 'train_head_encoder', 'forward_over_spot',
-           'ArbitrageFree', 'compare_ways', 'Hybrid', 'attention_weights', 'asset_attention_weights', 'draw_forecasts',
-           'EachAsset', 'PaperConfig', 'PaperNetwork', 'paper_loss', 'train_paper', 'PaperHybrid']
+__all__ = ['FreeBy', 'UNQUOTED', 'HybridConfig', 'LatentDynamics', 'HybridNetwork', 'forecast_loss', 'train_dynamics',
+           'learn_gate', 'forecast_steps', 'gate_errors', 'learn_gates', 'HeadEncoder', 'train_head_encoder',
+           'forward_over_spot', 'quote_weights', 'ArbitrageFree', 'compare_ways', 'Hybrid', 'attention_weights',
+           'asset_attention_weights', 'draw_forecasts', 'EachAsset', 'PaperConfig', 'PaperNetwork', 'paper_loss',
+           'train_paper', 'PaperHybrid']
 
 # %% ../nbs/34_hybrid.ipynb #ded40871
 FreeBy = Literal["project", "mix", "head", "validation"]  # ways to a forecast without arbitrage
@@ -398,6 +399,20 @@ def forward_over_spot(
     return last_known(panel["forward"].values / panel["spot"].values[..., None])[rows]
 
 
+UNQUOTED = 100.0  # a cell that nobody quotes on the origin may move so many times farther than a quoted one for the same cost
+
+
+def quote_weights(
+    iv: np.ndarray,  # (..., maturity, moneyness) implied volatility, annual decimal
+    quoted: np.ndarray | bool,  # the same shape or one that broadcasts, true where today's cell is a quote
+    grid: Grid,  # nodes of the surfaces
+    forward_ratio: np.ndarray | None = None,  # (..., maturity) F/S where moneyness is K/S
+) -> np.ndarray:  # (..., maturity, moneyness) weights for `project`
+    "Weights by which cells that were filled in give way before quotes do."
+    strike = np.asarray(grid.moneyness) if forward_ratio is None else np.asarray(grid.moneyness) / forward_ratio[..., None]
+    return np.asarray((price_scale(iv, grid, strike=strike) * np.where(quoted, 1.0, UNQUOTED)) ** -2.0)
+
+# %% ../nbs/34_hybrid.ipynb #9b1d6e01
 @dataclass(frozen=True)
 class ArbitrageFree:
     "One way from steps to surfaces without static arbitrage: `project`, `mix` or `head`."
@@ -412,19 +427,25 @@ class ArbitrageFree:
         steps: np.ndarray,  # (origin, horizon, asset, maturity, moneyness) whole steps of ln iv
         gate: np.ndarray,  # (horizon,) share of the step to take
         forward_ratio: np.ndarray | None = None,  # (origin, asset, maturity) F/S where moneyness is K/S; for `project` only
+        quoted: np.ndarray | bool = True,  # of the shape of `today`, true where a cell is quoted that day; the others give way first
     ) -> np.ndarray:  # (origin, horizon, asset, maturity, moneyness) iv, annual decimals; nan where the asset has none
         "Move today's surfaces without arbitrage. Raises `HybridIVError` for `head` without its encoder, and off K/F without `project`."
         moved = today[:, None] + gate[:, None, None, None] * steps
+        ratio = None if forward_ratio is None else np.broadcast_to(forward_ratio[:, None], moved.shape[:-1])
+        seen = np.broadcast_to(quoted, today.shape)[:, None]
+
+        def freed(iv: np.ndarray) -> np.ndarray:
+            return project(iv, self.grid, quote_weights(iv, seen, self.grid, ratio), ratio)
+
         if self.way == "project":
-            ratio = None if forward_ratio is None else np.broadcast_to(forward_ratio[:, None], moved.shape[:-1])
-            return project(np.exp(moved), self.grid, forward_ratio=ratio)
+            return freed(np.exp(moved))
         if forward_ratio is not None:
             raise HybridIVError(f"hybrid: on a grid in K/S surfaces are made free of arbitrage by `project`, not by `{self.way}`")
         if self.way == "mix":
             weight = np.broadcast_to(gate[:, None], moved.shape[:3])
-            near = np.broadcast_to(project(np.exp(today), self.grid)[:, None], moved.shape)
+            near = np.broadcast_to(freed(np.exp(today[:, None])), moved.shape)
             far = np.where((weight > 0)[..., None, None], np.exp(today[:, None] + steps), near)
-            return mix_prices(near, project(far, self.grid), weight, self.grid)
+            return mix_prices(near, freed(far), weight, self.grid)
         if self.encoder is None:
             raise HybridIVError("hybrid: free_by head needs its encoder, which fit trains")
         out, whole = np.full(moved.shape, np.nan).swapaxes(1, 2), np.isfinite(today).all((2, 3))
@@ -457,7 +478,8 @@ def compare_ways(
 
     still = np.maximum(error(np.broadcast_to(np.exp(today)[:, None], steps.shape)), 1e-12)
     names: list[FreeBy] = ["project", "mix", "head"] if encoder is not None else ["project", "mix"]
-    table = {way: error(ArbitrageFree(way, network.vae.grid, encoder).surfaces(today, steps, gate[ahead - 1])) / still for way in names}
+    ways = {way: ArbitrageFree(way, network.vae.grid, encoder) for way in names}
+    table = {way: error(one.surfaces(today, steps, gate[ahead - 1], quoted=observed[at])) / still for way, one in ways.items()}
     return pd.DataFrame(table, index=pd.Index(ahead, name="horizon")).T.rename_axis("way")
 
 # %% ../nbs/34_hybrid.ipynb #65c3605b
@@ -536,7 +558,7 @@ class _Settled(_Gated):
         return self.gate[np.minimum(np.asarray(horizons), self.config.longest) - 1]
 
     def _forecast(self, history: xr.Dataset, rows: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
-        ratio, gate = forward_over_spot(history, rows), self.gate_at(horizons)
+        ratio, gate, quoted = forward_over_spot(history, rows), self.gate_at(horizons), history["observed"].values[rows]
         history, rows = recent(history, rows, self.config.window + 2 * MOMENT_ROWS)  # moments of features that hold moments
         data = standardise(history)
         steps, _ = forecast_steps(self.network, data, rows, np.asarray(horizons), f"{self.name}: forecasting")
@@ -544,7 +566,7 @@ class _Settled(_Gated):
         today = np.where(np.logical_or.accumulate(data.known)[rows], data.log_iv[rows], np.nan)
         if not self.config.arbitrage_free:
             return np.exp(today[:, None] + gate[:, None, None, None] * steps)
-        return ArbitrageFree(self.way, self.grid, self.encoder).surfaces(today, steps, gate, ratio)
+        return ArbitrageFree(self.way, self.grid, self.encoder).surfaces(today, steps, gate, ratio, quoted)
 
 # %% ../nbs/34_hybrid.ipynb #fc2885be
 class Hybrid(_Settled):
@@ -642,7 +664,7 @@ def draw_forecasts(
     batch = origin_batch(data, rows, hybrid.config.window)
     absent = ~data.usable[rows]
     free, ratio = ArbitrageFree(hybrid.way, hybrid.grid, hybrid.encoder), forward_over_spot(history, rows)
-    out = []
+    quoted, out = history["observed"].values[rows], []
     for _ in progress(range(draws), "drawing"):
         with torch.no_grad():
             mean, log_variance = batch.moments(network.vae)
@@ -653,7 +675,7 @@ def draw_forecasts(
         blur = (batch.deviation * drawn).double().numpy() * hybrid.config.anchored  # else the steps hold it
         today = np.where(absent, np.nan, data.log_iv[rows] + blur)
         plain = np.exp(today[:, None] + gate[:, None, None, None] * steps)
-        out.append(free.surfaces(today, steps, gate, ratio) if hybrid.config.arbitrage_free else plain)
+        out.append(free.surfaces(today, steps, gate, ratio, quoted) if hybrid.config.arbitrage_free else plain)
     labels = {"origin": history["date"].values[rows], "horizon": list(horizons), **{axis: history[axis].values for axis in SURFACE_AXES}}
     return xr.DataArray(np.stack(out), {"sample": np.arange(draws), **labels}, ("sample", *FORECAST_AXES), name="iv")
 

@@ -648,7 +648,8 @@ class _Moving(_Gated):
         "Moved surfaces, projected if so configured."
         if not self.arbitrage_free:
             return np.asarray(np.exp(today[:, None] + steps))
-        return ArbitrageFree("project", self.grid).surfaces(today, steps, np.ones(steps.shape[1]), forward_over_spot(history, rows))
+        whole, quoted = np.ones(steps.shape[1]), history["observed"].values[rows]
+        return ArbitrageFree("project", self.grid).surfaces(today, steps, whole, forward_over_spot(history, rows), quoted)
 
 # %% ../nbs/35_pretraining.ipynb #c3f8d214
 class PretrainedHybrid(_Moving):

@@ -31,31 +31,32 @@ def stretch_errors(
     panel: xr.Dataset,  # validated panel
     rows: np.ndarray,  # (origin,) rows of the origins
     horizons: Sequence[int] = STUDY_HORIZONS,  # trading rows ahead
-) -> xr.Dataset:  # hybrid, unprojected, persistence on (origin, horizon), vol points, nan past the end; breaches on the same axes
-    "Errors of the hybrid as shipped, unprojected, and of persistence; and how many forecast surfaces breach."
+) -> xr.Dataset:  # hybrid, unprojected, persistence, admissible on (origin, horizon), vol points, nan past the end; breaches likewise
+    "Errors of the hybrid as shipped, unprojected, of persistence and of today's surface projected; how many forecast surfaces breach."
     origins, iv, observed = panel["date"].values[rows], panel["iv"].values, panel["observed"].values
     today, steps = hybrid.moves(panel, rows, horizons)
     free, plain = hybrid.freed(today, steps, panel, rows), np.exp(today[:, None] + steps)
-    still = last_known(iv)[rows]
-    ratio = forward_over_spot(panel, rows)
-    out = np.full((4, len(rows), len(horizons)), np.nan)
+    still, ratio = last_known(iv)[rows], forward_over_spot(panel, rows)
+    admissible = hybrid.freed(today, np.zeros_like(steps[:, :1]), panel, rows)[:, 0]
+    out = np.full((5, len(rows), len(horizons)), np.nan)
     for h, ahead in enumerate(horizons):
         inside = rows + ahead < len(iv)
         target = iv[rows[inside] + ahead]
         counts = observed[rows[inside] + ahead] & np.isfinite(target) & np.isfinite(still[inside])
-        for kind, forecast in enumerate((free[:, h], plain[:, h], still)):
+        for kind, forecast in enumerate((free[:, h], plain[:, h], still, admissible)):
             miss = np.where(counts, np.abs(forecast[inside] - target), 0.0).sum((1, 2, 3))
             out[kind, inside, h] = 100 * miss / np.where(counts.sum((1, 2, 3)) > 0, counts.sum((1, 2, 3)), np.nan)
         found = breaches(free[:, h], Grid.of(panel), forward_ratio=ratio)
         worst = np.max([np.nan_to_num(b.size_price).max((-2, -1)) for b in found.values()], 0)
-        out[3, :, h] = (worst > 1e-8).sum(1)
+        out[4, :, h] = (worst > 1e-8).sum(1)
     axes, labels = ("origin", "horizon"), {"origin": origins, "horizon": list(horizons)}
-    return xr.Dataset({name: (axes, out[i]) for i, name in enumerate(("hybrid", "unprojected", "persistence", "breaches"))}, labels)
+    names = "hybrid", "unprojected", "persistence", "admissible", "breaches"
+    return xr.Dataset({name: (axes, out[i]) for i, name in enumerate(names)}, labels)
 
 # %% ../nbs/56_pretraining_study.ipynb #8f16ce14
 def error_ratios(
     errors: xr.Dataset,  # from `stretch_errors`
-) -> pd.DataFrame:  # horizon, ratio, low, high (95 %, block bootstrap; nan where too short), projected_over_plain, breaches, mae, n
+) -> pd.DataFrame:  # horizon, ratio, low, high (95 %, block bootstrap; nan where too short), projected_over_plain, admissible, breaches, mae, n
     "Error over persistence's at each horizon."
     out = []
     for ahead in map(int, errors["horizon"].values):
@@ -65,9 +66,10 @@ def error_ratios(
             interval = ratio_interval(own, base, ahead, "bootstrap")
         except HybridIVError:  # too few origins for an interval
             interval = own.mean() / base.mean(), np.nan, np.nan
-        cost = float(one["hybrid"].mean() / one["unprojected"].mean())
-        out.append((ahead, *interval, cost, int(errors["breaches"].sel(horizon=ahead).sum()), own.mean(), len(own)))
-    return pd.DataFrame(out, columns=["horizon", "ratio", "low", "high", "projected_over_plain", "breaches", "mae", "n"])
+        costs = [float(one[a].mean() / one[b].mean()) for a, b in (("hybrid", "unprojected"), ("admissible", "persistence"))]
+        out.append((ahead, *interval, *costs, int(errors["breaches"].sel(horizon=ahead).sum()), own.mean(), len(own)))
+    columns = ["horizon", "ratio", "low", "high", "projected_over_plain", "admissible", "breaches", "mae", "n"]
+    return pd.DataFrame(out, columns=columns)
 
 # %% ../nbs/56_pretraining_study.ipynb #5f25e4dc
 def walk_forward(
