@@ -56,8 +56,8 @@ def stretch_errors(
 # %% ../nbs/56_pretraining_study.ipynb #8f16ce14
 def error_ratios(
     errors: xr.Dataset,  # from `stretch_errors`
-) -> pd.DataFrame:  # horizon, ratio, low, high (95 %, block bootstrap; nan where too short), projected_over_plain, admissible, breaches, mae, n
-    "Error over persistence's at each horizon."
+) -> pd.DataFrame:  # horizon, ratio, low, high (95 %, block bootstrap; nan where too short), the costs of projection, breaches, mae, n
+    "Error over persistence's at each horizon; `admissible`: what today's surface, projected, loses on it."
     out = []
     for ahead in map(int, errors["horizon"].values):
         one = errors.sel(horizon=ahead).dropna("origin")

@@ -25,8 +25,8 @@ def variants() -> dict[str, tuple[str, dict[str, Any]]]:
     short, middle = ((20, 1),), ((20, 1), (20, 4))
     found: dict[str, tuple[str, dict[str, Any]]] = {"base": ("base", {}), "shipped": ("shipped", {})}
     found |= {f"{count} markets": ("different markets", {"different": count}) for count in (10, 30, 100)}
-    longer = 3 * STEPS // 5  # markets an epoch
-    found |= {f"{n} markets, {3 * STEPS} steps": ("three times the steps", {"different": n, "markets": longer}) for n in (10, 30, 100, 300, 1000)}
+    for count in (10, 30, 100, 300, 1000):
+        found[f"{count} markets, {3 * STEPS} steps"] = "three times the steps", {"different": count, "markets": 3 * STEPS // 5}
     found |= {"no fading": ("filtering over days", {"fading": False}), "no other assets": ("context", {"network.market": False})}
     found |= {"seed 1": ("seed", {"seed": 1}), "seed 2": ("seed", {"seed": 2}), "mean of 3 seeds": ("ensemble", {})}
     found |= {"width 0.2": ("width of the prior", {"prior.width": 0.2}), "no attention": ("attention", {"lstm.attention": False})}
