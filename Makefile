@@ -42,7 +42,7 @@ check-replication: $(STAMP) ## the small run twice, and killed three times: the 
 ablations: $(STAMP) ## what each part of the hybrid is worth, into results/ablations (a killed run goes on)
 	@OMP_NUM_THREADS=1 $(PY) tools/ablations.py
 
-seeds: $(STAMP) ## the hybrids and all benchmarks on five simulated markets, into results/seeds (a killed run goes on)
+seeds: $(STAMP) ## the hybrids and their rivals on five markets of the paper's size, into results/seeds (two hours; a killed run goes on)
 	@OMP_NUM_THREADS=1 $(PY) tools/seeds.py
 
 pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core; a killed run goes on)

@@ -138,6 +138,7 @@ _SMALL_VAE = TrainingConfig(epochs=40, patience=8, batches=60)
 _SMALL_TIME = TrainingConfig(epochs=30, learning_rate=1e-3, patience=8, batches=20, annealed=True)
 _SMALL_MARKET = MarketConfig(indices=2, stocks=4, sectors=2, illiquid=2, late=1)
 _SMALL_HYBRID = HybridConfig(window=20, vae_training=_SMALL_VAE, lstm_training=_SMALL_TIME)
+_FULL_HYBRID = HybridConfig(vae_training=_VAE_STAGE, lstm_training=_TIME_STAGE)
 
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile((1, 5, 10), ("us-stocks",), ("persistence", "har"), ("vae-lstm", "hybrid-panel", "hybrid"), hybrid=_BRIEF),
@@ -150,7 +151,7 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "full": Profile(
         tuple(range(1, 31)), ("simulated",), _ECONOMETRIC, _DEEP,
-        hybrid=HybridConfig(vae_training=_VAE_STAGE, lstm_training=_TIME_STAGE),
+        hybrid=_FULL_HYBRID,
         paper=PaperConfig(
             vae_training=_VAE_STAGE, curriculum=CurriculumConfig(5, 10),
             lstm_training=replace(_TIME_STAGE, learning_rate=5e-4, batches=16, patience=20),
@@ -163,8 +164,8 @@ PROFILES: Mapping[str, Profile] = {
         trials=2, workers=2,
     ),
     "seeds": Profile(
-        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("hybrid-panel", "hybrid"), _SMALL_MARKET, _SMALL_HYBRID,
-        oracle_paths=200, workers=2,
+        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("lstm", "ae-lstm", "vae-lstm", "hybrid-panel", "hybrid"),
+        hybrid=_FULL_HYBRID, oracle_paths=200, workers=2,
     ),
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Several markets, `make seeds`: results/seeds.
 
-For each seed of the simulated market the shipped hybrid, the hybrid trained on the panel and every econometric benchmark, with the
-oracle. Stages are kept in the cache, so that a run that was killed goes on. `--full` takes the size of the full profile, which is hours.
+For each seed of the simulated market at the paper's size the shipped hybrid, the hybrid trained on the panel, deep rivals of the same
+size and training and every econometric benchmark, with the oracle: about twenty minutes of one core a market. Stages are kept in the
+cache, so that a run that was killed goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the hybrids and the benchmarks on several markets.")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "seeds", help="folder of the tables")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of the markets and of the networks")
-    parser.add_argument("--full", action="store_true", help="markets and networks of the paper's size")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     import pandas as pd
@@ -32,8 +32,6 @@ def main() -> int:
     from hybrid_iv.study import PROFILES, evaluation_stage, git_commit, package_versions, run_jobs, study_jobs, unpack_table
 
     profile, commit, begin = PROFILES["seeds"], git_commit(), time.perf_counter()
-    if args.full:
-        profile = replace(profile, market=PROFILES["full"].market, hybrid=PROFILES["full"].hybrid)
     losses, metrics, tests, seconds, left_out, fallbacks = [], [], {"hybrid": [], "hybrid-panel": []}, {}, {}, {}
     for seed in args.seeds:
         jobs = study_jobs("simulated", profile, seed)
