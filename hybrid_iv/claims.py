@@ -426,7 +426,7 @@ def _shared_helps(found: _Findings, model: str) -> _Verdict:
     except _Untestable:
         rows = found.rows("least_liquid", model={"hybrid-panel": "shared"}.get(model, model), gate="open")
         rows = rows[rows["assets"].str.contains("least liquid")]
-        gain, where = float(rows["lower_than_single_pct"].mean()), "the market of the ablations"
+        gain, where = float(rows["lower_than_single_pct"].mean()), "a market of the paper's size"
     why = f"On the least liquid names of {where} {model} errs {_more(-gain, 'more', 'less')} than models of single assets."
     return _Verdict(f"{paper:g} % lower", _more(-gain), grade(gain, paper, "least"), why)
 
