@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import pandas as pd
@@ -31,33 +32,35 @@ def stretch_errors(
     panel: xr.Dataset,  # validated panel
     rows: np.ndarray,  # (origin,) rows of the origins
     horizons: Sequence[int] = STUDY_HORIZONS,  # trading rows ahead
-) -> xr.Dataset:  # hybrid, unprojected, persistence, admissible on (origin, horizon), vol points, nan past the end; breaches likewise
-    "Errors of the hybrid as shipped, unprojected, of persistence and of today's surface projected; how many forecast surfaces breach."
+) -> xr.Dataset:  # on (origin, horizon): five errors in vol points, nan past the end, and breaches
+    "Errors of the hybrid as shipped, unprojected, and taken whole; of persistence, and of today's surface projected; breaches counted."
     origins, iv, observed = panel["date"].values[rows], panel["iv"].values, panel["observed"].values
     today, steps = hybrid.moves(panel, rows, horizons)
     free, plain = hybrid.freed(today, steps, panel, rows), np.exp(today[:, None] + steps)
     still, ratio = last_known(iv)[rows], forward_over_spot(panel, rows)
-    admissible = hybrid.freed(today, np.zeros_like(steps[:, :1]), panel, rows)[:, 0]
-    out = np.full((5, len(rows), len(horizons)), np.nan)
+    admissible, ungated = hybrid.freed(today, np.zeros_like(steps[:, :1]), panel, rows)[:, 0], copy(hybrid)
+    ungated.gate = None
+    whole = np.exp(today[:, None] + ungated.moves(panel, rows, horizons)[1])
+    names = "hybrid", "unprojected", "ungated", "persistence", "admissible"
+    out, unfree = np.full((len(names), len(rows), len(horizons)), np.nan), np.zeros((len(rows), len(horizons)))
     for h, ahead in enumerate(horizons):
         inside = rows + ahead < len(iv)
         target = iv[rows[inside] + ahead]
         counts = observed[rows[inside] + ahead] & np.isfinite(target) & np.isfinite(still[inside])
-        for kind, forecast in enumerate((free[:, h], plain[:, h], still, admissible)):
+        for kind, forecast in enumerate((free[:, h], plain[:, h], whole[:, h], still, admissible)):
             miss = np.where(counts, np.abs(forecast[inside] - target), 0.0).sum((1, 2, 3))
             out[kind, inside, h] = 100 * miss / np.where(counts.sum((1, 2, 3)) > 0, counts.sum((1, 2, 3)), np.nan)
         found = breaches(free[:, h], Grid.of(panel), forward_ratio=ratio)
         worst = np.max([np.nan_to_num(b.size_price).max((-2, -1)) for b in found.values()], 0)
-        out[4, :, h] = (worst > 1e-8).sum(1)
+        unfree[:, h] = (worst > 1e-8).sum(1)
     axes, labels = ("origin", "horizon"), {"origin": origins, "horizon": list(horizons)}
-    names = "hybrid", "unprojected", "persistence", "admissible", "breaches"
-    return xr.Dataset({name: (axes, out[i]) for i, name in enumerate(names)}, labels)
+    return xr.Dataset({name: (axes, out[i]) for i, name in enumerate(names)} | {"breaches": (axes, unfree)}, labels)
 
 # %% ../nbs/56_pretraining_study.ipynb #8f16ce14
 def error_ratios(
     errors: xr.Dataset,  # from `stretch_errors`
 ) -> pd.DataFrame:  # horizon, ratio, low, high (95 %, block bootstrap; nan where too short), the costs of projection, breaches, mae, n
-    "Error over persistence's at each horizon; `admissible`: what today's surface, projected, loses on it."
+    "Error over persistence's at each horizon; `ungated`: of whole steps, unprojected; `admissible`: of today's surface, projected."
     out = []
     for ahead in map(int, errors["horizon"].values):
         one = errors.sel(horizon=ahead).dropna("origin")
@@ -66,9 +69,10 @@ def error_ratios(
             interval = ratio_interval(own, base, ahead, "bootstrap")
         except HybridIVError:  # too few origins for an interval
             interval = own.mean() / base.mean(), np.nan, np.nan
-        costs = [float(one[a].mean() / one[b].mean()) for a, b in (("hybrid", "unprojected"), ("admissible", "persistence"))]
+        pairs = ("hybrid", "unprojected"), ("ungated", "persistence"), ("admissible", "persistence")
+        costs = [float(one[a].mean() / one[b].mean()) for a, b in pairs]
         out.append((ahead, *interval, *costs, int(errors["breaches"].sel(horizon=ahead).sum()), own.mean(), len(own)))
-    columns = ["horizon", "ratio", "low", "high", "projected_over_plain", "admissible", "breaches", "mae", "n"]
+    columns = ["horizon", "ratio", "low", "high", "projected_over_plain", "ungated", "admissible", "breaches", "mae", "n"]
     return pd.DataFrame(out, columns=columns)
 
 # %% ../nbs/56_pretraining_study.ipynb #5f25e4dc

@@ -1,7 +1,7 @@
 """What helps in pretraining and what does not, `make variants`: results/pretraining/variants.csv and manifest.json.
 
-Every variant is a small training with the same budget of steps, judged on the same unseen markets. A variant that is done is not run again;
-delete runs/pretraining_variants to begin anew. `--only` runs some of them.
+Every variant is a small training with the same budget of steps, judged on the same unseen markets, so that differences from `base` are
+paired by market. A variant that is done is not run again; delete runs/pretraining_variants to begin anew. `--only` runs some of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def variants() -> dict[str, tuple[str, dict[str, Any]]]:
     found |= {"attention across assets": ("context", {"network.asset_attention": True})}
     found |= {"width 0.6": ("width of the prior", {"prior.width": 0.6})}
     found |= {"12 latents, not variational": ("latents", {"vae.variational": False})}
-    return found | {"shipped, fine-tuned": ("fine-tuning", {})}
+    found |= {"12 principal components": ("latents", {"vae.latent": 12, "vae.variational": False})}
+    return found | {"shipped, fine-tuned": ("fine-tuning", {"days": 0.6}), "shipped, fine-tuned on 60 days": ("fine-tuning", {"days": 60})}
 
 
 def configured(changes: dict[str, Any]) -> Any:
@@ -59,13 +60,42 @@ def configured(changes: dict[str, Any]) -> Any:
     return replace(config, network=network, prior=replace(prior, **parts["prior"]), **parts[""])
 
 
-def trained(changes: dict[str, Any], config: Any) -> Any:
+def principal_components(config: Any, markets: int = 64) -> Any:
+    """A linear autoencoder: the first principal components of surfaces of the prior's markets, of unit deviation."""
+    import torch
+    from torch import nn
+
+    from hybrid_iv.market_prior import PRIOR_GRID
+    from hybrid_iv.pretraining import _surfaces, market_batches
+    from hybrid_iv.vae import SurfaceVAE
+
+    many = torch.cat([_surfaces(market_batches(config, 500_000_000 + number, 1)[0]).surface for number in range(markets)]).flatten(1)
+    middle, latent = many.mean(0), config.network.vae.latent
+    _, sizes, axes = torch.linalg.svd((many - middle).double(), full_matrices=False)
+    axes, sizes = axes[:latent].float(), (sizes[:latent] / len(many) ** 0.5).float()
+    vae = SurfaceVAE(PRIOR_GRID, config.network.vae)
+    vae.encoder, vae.to_moments = nn.Sequential(), nn.Linear(vae.encoder[0].in_features, 2 * latent)
+    vae.decoder = nn.Sequential(nn.Linear(latent, many.shape[1]))
+    with torch.no_grad():
+        for parameter in vae.to_moments.parameters():
+            parameter.zero_()
+        vae.to_moments.weight[:latent, : many.shape[1]] = axes / sizes[:, None]
+        vae.to_moments.bias[:latent] = -(axes / sizes[:, None]) @ middle
+        vae.decoder[0].weight.copy_((axes * sizes[:, None]).T)
+        vae.decoder[0].bias.copy_(middle)
+    return vae
+
+
+def trained(name: str, changes: dict[str, Any], config: Any) -> Any:
     """The temporal network of a variant; the autoencoder is the shipped one unless the variant is about it."""
     from hybrid_iv.pretraining import load_pretrained, pretrain_autoencoder, pretrain_network
 
-    vae = load_pretrained().network.vae
-    if any(name.startswith("vae.") for name in changes):
+    if "principal" in name:
+        vae = principal_components(config)
+    elif any(change.startswith("vae.") for change in changes):
         vae = pretrain_autoencoder(replace(config, markets=64))[0]
+    else:
+        vae = load_pretrained().network.vae
     return pretrain_network(config, vae)[0].eval()
 
 
@@ -85,8 +115,8 @@ def test_ratios(networks: list[Any], markets: list[Any], pools: Any) -> Any:
     return np.array(out)
 
 
-def fine_tuned_ratios(markets: list[Any]) -> Any:
-    """The same of the shipped network, trained further on the first 60 % of the days and judged on the rest; and without that."""
+def fine_tuned_ratios(markets: list[Any], days: float) -> Any:
+    """The same of the shipped network as it is, and trained further on so many days (or such a share) before the last 40 %, judged on those."""
     import numpy as np
 
     from hybrid_iv.pretraining import PretrainedHybrid
@@ -96,11 +126,13 @@ def fine_tuned_ratios(markets: list[Any]) -> Any:
     out = []
     for training in (None, TrainingConfig(epochs=3, patience=2, learning_rate=1e-4)):
         ratios = []
-        for market in markets[:4]:
-            panel, days = market.panel(), len(market.log_iv)
+        for market in markets[:8]:
+            panel, end = market.panel(), int(0.6 * len(market.log_iv))
+            begin = 0 if days < 1 else end - int(days)
+            cut = begin + 3 * (end - begin) // 4
             hybrid = PretrainedHybrid(gate=None, fine_tuning=training)
-            hybrid.fit(panel.isel(date=slice(int(0.45 * days))), panel.isel(date=slice(int(0.45 * days), int(0.6 * days))))
-            errors = stretch_errors(hybrid, panel, np.arange(int(0.6 * days), days - 1, 5)).mean("origin")
+            hybrid.fit(panel.isel(date=slice(begin, cut)), panel.isel(date=slice(cut, end)))
+            errors = stretch_errors(hybrid, panel, np.arange(end, len(market.log_iv) - 1, 5)).mean("origin")
             ratios.append((errors["unprojected"] / errors["persistence"]).values)
         out.append(np.array(ratios))
     return out
@@ -119,6 +151,19 @@ def stored(path: Path, config: Any) -> Any:
     return network.eval()
 
 
+def summary(done: Any) -> Any:
+    """Means over markets with their standard errors, and differences from `base` paired by market with theirs."""
+    import pandas as pd
+
+    base = done[done["variant"] == "base"].set_index(["market", "horizon"])["ratio"]
+    paired = done["ratio"] - pd.Series(base.reindex(pd.MultiIndex.from_frame(done[["market", "horizon"]])).values, done.index)
+    paired = paired.where(done["group"] != "fine-tuning")  # judged on other days
+    grouped = done.assign(over_base=paired).groupby(["variant", "group", "horizon"], sort=False)
+    found = grouped.agg(ratio=("ratio", "mean"), standard_error=("ratio", "sem"), over_base=("over_base", "mean"),
+                        over_base_error=("over_base", "sem"), markets=("market", "size"), seconds=("seconds", "first"))  # fmt: skip
+    return found.reset_index()
+
+
 def main() -> int:
     """Run what is missing, and write the table."""
     parser = argparse.ArgumentParser(description="Small pretrainings that differ in one thing each.")
@@ -128,7 +173,6 @@ def main() -> int:
     parser.add_argument("--alike", type=Path, nargs="*", default=[], help="networks that differ from the shipped one by their seed")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    import numpy as np
     import pandas as pd
     from safetensors.torch import save_file
 
@@ -143,10 +187,9 @@ def main() -> int:
     markets = [draw_market([8_000_000, number], PriorConfig(assets=6, days=600)) for number in range(TEST_MARKETS)]
 
     def write(name: str, group: str, ratios: Any, seconds: float) -> None:
-        table = pd.DataFrame({
-            "variant": name, "group": group, "horizon": HORIZONS, "ratio": ratios.mean(0),
-            "standard_error": ratios.std(0, ddof=1) / np.sqrt(len(ratios)), "markets": len(ratios), "seconds": round(seconds)})  # fmt: skip
-        write_atomically(args.work / f"{name}.csv", table.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+        table = pd.DataFrame(ratios, columns=list(HORIZONS)).rename_axis("market").reset_index()
+        table = table.melt("market", var_name="horizon", value_name="ratio").assign(variant=name, group=group, seconds=round(seconds))
+        write_atomically(args.work / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
         print(name, ratios.mean(0).round(4), round(seconds), flush=True)
 
     for name, (group, changes) in variants().items():
@@ -154,7 +197,7 @@ def main() -> int:
             continue
         begin, config = time.process_time(), configured(changes)
         if group == "fine-tuning":
-            before, after = fine_tuned_ratios(markets)
+            before, after = fine_tuned_ratios(markets, changes["days"])
             write("shipped, before fine-tuning", group, before, 0)
             write(name, group, after, time.process_time() - begin)
         elif group == "ensemble":
@@ -164,7 +207,7 @@ def main() -> int:
         elif group == "shipped":
             write(name, group, test_ratios([pretraining.load_pretrained().network], markets, config.pools), 0)
         else:
-            network = trained(changes, config)
+            network = trained(name, changes, config)
             seconds = time.process_time() - begin
             save_file({key: value.contiguous() for key, value in network.state_dict().items()}, args.work / f"{name}.safetensors")
             write(name, group, test_ratios([network], markets, config.pools), seconds)
@@ -175,14 +218,14 @@ def main() -> int:
     if alike:
         networks = [pretraining.load_pretrained().network, *(other.network for other in alike)]
         write(f"mean of {len(networks)}, shipped size", "shipped", test_ratios(networks, markets, alike[0].pools), 0)
-    done = pd.concat([pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))], ignore_index=True)
+    done = summary(pd.concat([pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))], ignore_index=True))
     table, manifest = args.output / "variants.csv", args.output / "manifest.json"
     if table.is_file():  # rows of earlier runs stay
         kept = pd.read_csv(table)
         done = pd.concat([kept[~kept["variant"].isin(done["variant"])], done], ignore_index=True).sort_values("variant", kind="stable")
     runs = json.loads(manifest.read_text(encoding="utf-8"))["git_commit"] if manifest.is_file() else {}
     runs |= {path.stem: commit for path in args.work.glob("*.csv") if path.stat().st_mtime > started}
-    write_atomically(table, done.to_csv(index=False, lineterminator="\n"))
+    write_atomically(table, done.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
     facts = {"git_commit": runs, "steps": STEPS, "base": asdict(configured({})), "test_markets": TEST_MARKETS,
              "packages": pretraining.load_pretrained().manifest["packages"]}  # fmt: skip
     write_atomically(manifest, json.dumps(facts, indent=1) + "\n")

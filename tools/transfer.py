@@ -108,7 +108,7 @@ def main() -> int:
         simulated("left-out", other, replace(prior, dynamics=kinds), 8)
     if not gates:
         gates.append(pd.DataFrame(columns=["dataset", "part", "horizon", "share"]))
-    order = ["dataset", "part", "horizon", "ratio", "low", "high", "mae", "projected_over_plain", "admissible", "breaches", "n"]
+    order = ["dataset", "part", "horizon", "ratio", "low", "high", "mae", "projected_over_plain", "ungated", "admissible", "breaches", "n"]
     args.output.mkdir(parents=True, exist_ok=True)
     written = {"transfer.csv": pd.concat(tables)[order], "gates.csv": pd.concat(gates)[["dataset", "part", "horizon", "share"]]}
     for name, table in written.items():
