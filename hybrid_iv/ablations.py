@@ -93,6 +93,7 @@ def hybrid_variants(
         "decoder by construction, decoded": ("autoencoder", _vae(decoded, by_construction=True)),
         **{f"penalties: {name}": ("penalties", _penalised(base, *at)) for name, at in places.items() if name != "both"},
         **{f"decoded, penalties: {name}": ("penalties", _penalised(decoded, *at)) for name, at in places.items()},
+        **{f"penalties: both, {x:g} times": ("penalty weight", _penalised(base, x, x)) for x in (10.0, 100.0)},
         "no anchor": ("anchor", decoded),
         **{f"latent {n}": ("latent", _vae(base, latent=n)) for n in (8, 24, 40)},
         **{f"window {n}": ("window", replace(base, window=n)) for n in (5, 40, 60)},

@@ -102,6 +102,7 @@ NETWORKS: Mapping[str, Callable[[HybridConfig, PaperConfig], Forecaster]] = {  #
     "hybrid-across": lambda config, _: Hybrid(replace(config, asset_attention=True), "hybrid-across"),
     "hybrid-head": lambda config, _: Hybrid(replace(config, free_by="head"), "hybrid-head"),
     "hybrid-panel": lambda config, _: Hybrid(config, "hybrid-panel"),
+    "hybrid-unprojected": lambda config, _: PretrainedHybrid(name="hybrid-unprojected", arbitrage_free=False),
     "hybrid": lambda config, _: PretrainedHybrid(name="hybrid"),
 }
 TUNED = ("lstm", "ae-lstm", "convlstm", "vae-lstm", "hybrid-panel")  # get equal trials; the others take the settings of SETTINGS_OF
@@ -164,7 +165,7 @@ PROFILES: Mapping[str, Profile] = {
         trials=2, workers=2,
     ),
     "seeds": Profile(
-        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("lstm", "ae-lstm", "vae-lstm", "hybrid-panel", "hybrid"),
+        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("lstm", "ae-lstm", "vae-lstm", "hybrid-panel", "hybrid-unprojected", "hybrid"),
         hybrid=_FULL_HYBRID, oracle_paths=200, workers=2,
     ),
 }  # fmt: skip

@@ -116,7 +116,7 @@ def test_ratios(networks: list[Any], markets: list[Any], pools: Any) -> Any:
 
 
 def fine_tuned_ratios(markets: list[Any], days: float) -> Any:
-    """The same of the shipped network as it is, and trained further on so many days (or such a share) before the last 40 %, judged on those."""
+    """The same of the shipped network as it is, and trained further on so many days before the last 40 % (below 1: all), judged there."""
     import numpy as np
 
     from hybrid_iv.pretraining import PretrainedHybrid

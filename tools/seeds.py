@@ -32,7 +32,8 @@ def main() -> int:
     from hybrid_iv.study import PROFILES, evaluation_stage, git_commit, package_versions, run_jobs, study_jobs, unpack_table
 
     profile, commit, begin = PROFILES["seeds"], git_commit(), time.perf_counter()
-    losses, metrics, tests, seconds, left_out, fallbacks = [], [], {"hybrid": [], "hybrid-panel": []}, {}, {}, {}
+    losses, metrics, gates, seconds, left_out, fallbacks = [], [], [], {}, {}, {}
+    tests: dict[str, list[Any]] = {"hybrid": [], "hybrid-panel": []}
     for seed in args.seeds:
         jobs = study_jobs("simulated", profile, seed)
         reasons = run_jobs(jobs, profile, seed)
@@ -48,15 +49,21 @@ def main() -> int:
                 metrics.append(table[(table[["asset", "region", "regime"]] == "all").all(axis=1)])
                 mean = made["absolute"].mean("asset").to_series().rename("loss").reset_index()
                 losses.append(mean.assign(seed=seed, model=job.model))
+                if job.model in tests:
+                    shares = json.loads(made.attrs["gate"])
+                    gates.append(pd.DataFrame({"seed": seed, "model": job.model, "horizon": profile.horizons, "share": shares}))
             if job.model != "oracle":
                 by_part[job.part][job.model] = made[["absolute", "squared", "departure"]]
         for name, tables in tests.items():
-            tables.append(significance_table(by_part["test"], "simulated", name, valid_losses=by_part["valid"]))
+            found = significance_table(by_part["test"], "simulated", name, valid_losses=by_part["valid"])
+            tables.append(found[found["test"].str.startswith("dm")].assign(seed=seed))
     every, measures = pd.concat(losses, ignore_index=True), pd.concat(metrics, ignore_index=True)
-    shares = [significant_share(pd.concat(tables)).assign(model=name) for name, tables in tests.items()]
+    won = [significant_share(pd.concat(tables)).assign(model=name) for name, tables in tests.items()]
+    single = pd.concat([table for tables in tests.values() for table in tables]).query("loss == 'absolute' and test == 'dm-ewc'")
     written = {
         "seeds.csv": pool_seeds(every, measures), "shares.csv": pooled_share(measures).rename_axis("model").reset_index(),
-        "significance.csv": pd.concat(shares)[lambda table: table["test"].str.startswith("dm")],
+        "significance.csv": pd.concat(won), "gates.csv": pd.concat(gates),
+        "dm.csv": single[["seed", "model", "benchmark", "asset", "horizon", "statistic", "p_value", "p_adjusted"]],
     }
     for name, table in written.items():
         write_atomically(args.output / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
