@@ -392,6 +392,28 @@ def forecast_by_construction() -> Result:
 
 
 @benchmark
+def prior_markets() -> Result:
+    """Markets of 31 assets and six years that the prior draws in a minute of one core; two of each kind."""
+    from hybrid_iv.market_prior import PriorConfig, draw_market
+
+    kinds = PriorConfig().dynamics
+    work = [(number, PriorConfig(dynamics=(kind,))) for kind in kinds for number in range(2)]
+    seconds = cpu(lambda: [draw_market(number, prior) for number, prior in work])
+    return Result("draw_market of 31 assets x 6 years, by one core", 60 * len(work) / seconds, "markets/min", 20.0, True)
+
+
+@benchmark
+def shipped_model() -> Result:
+    """A new panel of 31 assets and 260 days: read the shipped weights, note the past, forecast 30 horizons, projected."""
+    from hybrid_iv.forecasting import SurfaceModel
+    from hybrid_iv.surface import PAPER_GRID, toy_panel
+
+    panel = toy_panel(dates=260, assets=31, grid=PAPER_GRID, noise=0.01)
+    seconds = best(lambda: SurfaceModel.pretrained(panel).forecast(panel), 3)
+    return Result("SurfaceModel.pretrained of 31 assets, and its forecast", seconds, "s", 30.0)
+
+
+@benchmark
 def evaluation() -> Result:
     """Evaluation of 31 assets x 30 horizons x 375 origins x 143 cells."""
     from hybrid_iv.evaluation import benchmark_evaluation
