@@ -339,20 +339,28 @@ class HeadEncoder(nn.Module):
         "Parameters of surfaces."
         return self.layers((log_iv - np.log(0.2)).flatten(-2))
 
-    def moved(
+    def raw(
         self,
         today: np.ndarray,  # (n, maturity, moneyness) ln iv
         after: np.ndarray,  # (n, horizon, maturity, moneyness) ln iv
         steps: int = 60,  # of the fit to today
-    ) -> np.ndarray:  # (n, horizon, maturity, moneyness) iv, annual decimals, free of arbitrage
-        "Move today's fitted parameters by what the encoder sees change."
+    ) -> Tensor:  # (n, horizon, size) raw numbers of the head
+        "Today's fitted parameters, moved by what the encoder sees change."
         start, then = (torch.from_numpy(x).float() for x in (today, after))
         with torch.no_grad():
             first, change = self.encode(start), self.encode(then)
-            change = change - first[:, None]
         fitted = fit_mixture(self.head, np.exp(today), steps, 0.03, first)[0]
+        return fitted[:, None] + (change - first[:, None]).double()
+
+    def moved(
+        self,
+        today: np.ndarray,  # (n, maturity, moneyness) ln iv
+        after: np.ndarray,  # (n, horizon, maturity, moneyness) ln iv
+    ) -> np.ndarray:  # (n, horizon, maturity, moneyness) iv, annual decimals, free of arbitrage
+        "Surfaces of the moved parameters."
+        raw = self.raw(today, after)
         with torch.no_grad():
-            return self.head(fitted[:, None] + change.double()).numpy()
+            return np.asarray(self.head(raw).numpy())
 
 # %% ../nbs/34_hybrid.ipynb #943d0a12
 def train_head_encoder(

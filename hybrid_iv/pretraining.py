@@ -330,7 +330,8 @@ def pretrain_autoencoder(
         return vae_loss(vae, batch)
 
     def batches(epoch: int) -> Iterator[SurfaceBatch]:
-        return (_surfaces(batch) for batch in _stream(config, _VAE + epoch * config.markets))
+        some = (_surfaces(batch) for batch in _stream(config, _VAE + epoch * config.markets))
+        return (surfaces for surfaces in some if len(surfaces.surface))  # a batch may hold young assets alone
 
     return vae, train_network(vae, loss, batches, lambda: unseen, config.network.vae_training, config.seed, checkpoint, devices)
 
@@ -506,7 +507,8 @@ def pretrain(
     vae, first = pretrain_autoencoder(config, None if folder is None else folder / "vae", devices)
     network, second = pretrain_network(config, vae, None if folder is None else folder / "network", devices)
     network.eval()
-    course = {"vae": first.round(6).to_dict("list"), "network": second.round(6).to_dict("list")}
+    records = {"vae": first.round(6), "network": second.round(6)}
+    course = {name: record.astype(object).where(record.notna(), None).to_dict("list") for name, record in records.items()}
     packages = {name: version(name) for name in ("hybrid_iv", "numpy", "torch", "lightning")}
     manifest = {"settings": asdict(config), "markets_seen": len(second) * config.markets, "packages": packages, "course": course}
     return Pretrained(network, gate_prior(config, network, max(2, config.valid_markets)), config.pools, manifest)
@@ -533,7 +535,7 @@ def save_pretrained(
              "longest": config.longest, "market": config.market, "asset_attention": config.asset_attention}
     metadata = {"digest": _digest(weights), "shape": json.dumps(shape), "gate": json.dumps(gate), "pools": json.dumps(pretrained.pools)}
     replace_atomically(path, lambda temporary: save_file(weights, temporary, metadata))
-    text = json.dumps(pretrained.manifest, indent=1)
+    text = json.dumps(pretrained.manifest, indent=1, allow_nan=False)
     replace_atomically(path.with_suffix(".json"), lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
     return path
 

@@ -26,9 +26,10 @@ def main() -> int:
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     from hybrid_iv.pretraining import GATE_HORIZONS, PretrainingConfig, pretrain, save_pretrained
+    from hybrid_iv.study import git_commit
     from hybrid_iv.vae import DeviceConfig
 
-    config = PretrainingConfig()
+    config, commit = PretrainingConfig(), git_commit()
     config = replace(config, prior=replace(config.prior, dynamics=tuple(kind for kind in config.prior.dynamics if kind != args.without)))
     training = config.network.lstm_training
     epochs = args.epochs or training.epochs
@@ -37,7 +38,7 @@ def main() -> int:
     devices = DeviceConfig(devices=args.devices, strategy="ddp" if args.devices > 1 else "auto")
     begin = time.perf_counter()
     pretrained = pretrain(config, args.checkpoint, devices)
-    pretrained.manifest["seconds"] = round(time.perf_counter() - begin)
+    pretrained.manifest |= {"git_commit": commit, "seconds": round(time.perf_counter() - begin)}
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_pretrained(pretrained, args.output)
     gains = pretrained.gate.mean[:, -1]
