@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 
-.PHONY: help install replicate results check-replication ablations seeds pretrain variants transfer test check docs bench lab outputs readme
+.PHONY: help install replicate results check-replication ablations seeds pretrain variants left-out transfer test check docs bench lab outputs readme
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,7 +42,7 @@ check-replication: $(STAMP) ## the small run twice, and killed three times: the 
 ablations: $(STAMP) ## what each part of the hybrid is worth, into results/ablations (a killed run goes on)
 	@OMP_NUM_THREADS=1 $(PY) tools/ablations.py
 
-seeds: $(STAMP) ## the hybrids and their rivals on five markets of the paper's size, into results/seeds (two hours; a killed run goes on)
+seeds: $(STAMP) ## the hybrids and all econometric benchmarks on five markets of the paper's size, into results/seeds (an hour; a killed run goes on)
 	@OMP_NUM_THREADS=1 $(PY) tools/seeds.py
 
 pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core; a killed run goes on)
@@ -50,6 +50,11 @@ pretrain: $(STAMP) ## make the shipped weights again (about an hour of one core;
 
 variants: $(STAMP) ## what helps in pretraining and what does not, into results/pretraining (a killed run goes on)
 	@OMP_NUM_THREADS=1 $(PY) tools/pretraining_variants.py
+
+left-out: $(STAMP) ## train without rough dynamics, forecast those markets, and try settings of the gate on them, into results/transfer
+	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/pretrain.py --without rough --epochs 12 --checkpoint runs/left_out --output runs/left_out.safetensors
+	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/transfer.py --only left-out --left-out runs/left_out.safetensors --output results/transfer
+	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/gate_choice.py --left-out runs/left_out.safetensors
 
 transfer: $(STAMP) ## measure the shipped hybrid on markets that it never saw, into runs/transfer
 	@OMP_NUM_THREADS=$(THREADS) $(PY) tools/transfer.py

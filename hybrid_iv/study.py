@@ -165,7 +165,7 @@ PROFILES: Mapping[str, Profile] = {
         trials=2, workers=2,
     ),
     "seeds": Profile(
-        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("lstm", "ae-lstm", "vae-lstm", "hybrid-panel", "hybrid-unprojected", "hybrid"),
+        BREAKDOWN_HORIZONS, ("simulated",), _ECONOMETRIC, ("hybrid-panel", "hybrid-unprojected", "hybrid"),
         hybrid=_FULL_HYBRID, oracle_paths=200, workers=2,
     ),
 }  # fmt: skip

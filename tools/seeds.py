@@ -1,8 +1,7 @@
 """Several markets, `make seeds`: results/seeds.
 
-For each seed of the simulated market at the paper's size the shipped hybrid, the hybrid trained on the panel, deep rivals of the same
-size and training and every econometric benchmark, with the oracle: about twenty minutes of one core a market. Stages are kept in the
-cache, so that a run that was killed goes on.
+For each seed of the simulated market at the paper's size the shipped hybrid, the hybrid trained on the panel and every econometric
+benchmark, with the oracle: about fifteen minutes of one core a market. Stages are kept in the cache, so that a run that was killed goes on.
 """
 
 from __future__ import annotations
