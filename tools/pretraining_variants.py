@@ -65,6 +65,7 @@ def principal_components(config: Any, markets: int = 64) -> Any:
     import torch
     from torch import nn
 
+    from hybrid_iv.features import FEATURE_NAMES
     from hybrid_iv.market_prior import PRIOR_GRID
     from hybrid_iv.pretraining import _surfaces, market_batches
     from hybrid_iv.vae import SurfaceVAE
@@ -74,7 +75,7 @@ def principal_components(config: Any, markets: int = 64) -> Any:
     _, sizes, axes = torch.linalg.svd((many - middle).double(), full_matrices=False)
     axes, sizes = axes[:latent].float(), (sizes[:latent] / len(many) ** 0.5).float()
     vae = SurfaceVAE(PRIOR_GRID, config.network.vae)
-    vae.encoder, vae.to_moments = nn.Sequential(), nn.Linear(vae.encoder[0].in_features, 2 * latent)
+    vae.encoder, vae.to_moments = nn.Sequential(), nn.Linear(many.shape[1] + len(FEATURE_NAMES), 2 * latent)
     vae.decoder = nn.Sequential(nn.Linear(latent, many.shape[1]))
     with torch.no_grad():
         for parameter in vae.to_moments.parameters():
