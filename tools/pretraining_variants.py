@@ -196,7 +196,7 @@ def main() -> int:
     for name, (group, changes) in variants().items():
         if (args.work / f"{name}.csv").is_file() or args.only and name not in args.only:
             continue
-        begin, config = time.process_time(), configured(changes)
+        begin, config = time.process_time(), configured({} if group == "fine-tuning" else changes)
         if group == "fine-tuning":
             before, after = fine_tuned_ratios(markets, changes["days"])
             write("shipped, before fine-tuning", group, before, 0)
