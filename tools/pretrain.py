@@ -38,7 +38,7 @@ def main() -> int:
     devices = DeviceConfig(devices=args.devices, strategy="ddp" if args.devices > 1 else "auto")
     begin = time.perf_counter()
     pretrained = pretrain(config, args.checkpoint, devices)
-    pretrained.manifest |= {"git_commit": commit, "seconds": round(time.perf_counter() - begin)}
+    pretrained.manifest.update(git_commit=commit, seconds=round(time.perf_counter() - begin))
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_pretrained(pretrained, args.output)
     gains = pretrained.gate.mean[:, -1]
