@@ -86,7 +86,7 @@ def main() -> int:
             for part in ("all", *years):
                 here = np.full(len(at), True) if part == "all" else at == part
                 found = ratio_interval(own[here], still[here], ahead, "bootstrap")
-                out.append((name, part, ahead, *found, 100 * own[here].mean(), here.sum()))
+                out.append((name, part, ahead, *found, 100 * np.nanmean(own[here]), here.sum()))
     table = pd.DataFrame(out, columns=["model", "part", "horizon", "ratio", "low", "high", "mae", "n"])
     write_atomically(args.output / "refit.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     manifest = {"git_commit": commit, "packages": package_versions(), "panel_hash": panel_hash(panel), "valid_rows": VALID_ROWS,
