@@ -55,6 +55,7 @@ def main() -> int:
 
     from hybrid_iv.constraints import breaches
     from hybrid_iv.datasets import load_dataset
+    from hybrid_iv.features import last_known
     from hybrid_iv.pretraining import PretrainedHybrid
     from hybrid_iv.pretraining_study import STUDY_HORIZONS
     from hybrid_iv.projection import project
@@ -70,6 +71,7 @@ def main() -> int:
     grid, dates, iv = Grid.of(panel), panel["date"].values, panel["iv"].values
     first = int(np.searchsorted(dates, np.datetime64(f"{FIRST}-01-01")))
     rows = np.arange(first, len(dates))
+    today = last_known(iv)[rows]
     shipped = PretrainedHybrid().fit(panel.isel(date=slice(first - VALID_ROWS)), panel.isel(date=slice(first - VALID_ROWS, first)))
     models = {
         "hybrid": shipped.forecast(panel, dates[rows], STUDY_HORIZONS).values,
@@ -82,11 +84,13 @@ def main() -> int:
         for h, ahead in enumerate(STUDY_HORIZONS):
             known = rows + ahead < len(dates)
             target, at = iv[rows[known] + ahead], dates[rows[known]].astype("datetime64[Y]").astype(int) + 1970
-            own, still = (np.abs(x - target).mean((1, 2, 3)) for x in (forecast[known, h], iv[rows[known]]))
+            came = np.isfinite(target).all((1, 2, 3))  # not on a day that the source leaves out
+            own, still = (np.abs(x[known] - target).mean((1, 2, 3))[came] for x in (forecast[:, h], today))
+            at = at[came]
             for part in ("all", *years):
                 here = np.full(len(at), True) if part == "all" else at == part
                 found = ratio_interval(own[here], still[here], ahead, "bootstrap")
-                out.append((name, part, ahead, *found, 100 * np.nanmean(own[here]), here.sum()))
+                out.append((name, part, ahead, *found, 100 * own[here].mean(), here.sum()))
     table = pd.DataFrame(out, columns=["model", "part", "horizon", "ratio", "low", "high", "mae", "n"])
     write_atomically(args.output / "refit.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     manifest = {"git_commit": commit, "packages": package_versions(), "panel_hash": panel_hash(panel), "valid_rows": VALID_ROWS,
