@@ -329,8 +329,7 @@ class HeadEncoder(nn.Module):
         final = nn.Linear(width, self.head.size)
         nn.init.zeros_(final.weight)
         nn.init.zeros_(final.bias)
-        cells = grid.shape[0] * grid.shape[1]
-        self.layers = nn.Sequential(nn.Linear(cells, width), nn.ELU(), nn.Linear(width, width), nn.ELU(), final)
+        self.layers = nn.Sequential(nn.Linear(int(np.prod(grid.shape)), width), nn.ELU(), nn.Linear(width, width), nn.ELU(), final)
 
     def encode(
         self,

@@ -151,8 +151,7 @@ PROFILES: Mapping[str, Profile] = {
         oracle_paths=200, workers=2,
     ),
     "full": Profile(
-        tuple(range(1, 31)), ("simulated",), _ECONOMETRIC, _DEEP,
-        hybrid=_FULL_HYBRID,
+        tuple(range(1, 31)), ("simulated",), _ECONOMETRIC, _DEEP, hybrid=_FULL_HYBRID,
         paper=PaperConfig(
             vae_training=_VAE_STAGE, curriculum=CurriculumConfig(5, 10),
             lstm_training=replace(_TIME_STAGE, learning_rate=5e-4, batches=16, patience=20),

@@ -372,8 +372,7 @@ class _Loop(lightning.LightningModule):
         return self.first + self.current_epoch
 
     def train_dataloader(self) -> _Stream:
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        most = self._config.batches or None
+        rank, world, most = self.trainer.global_rank, self.trainer.world_size, self._config.batches or None
         return _Stream(lambda: _shared_out(islice(self._batches(self.epoch), most), self._config.batches_per_step, rank, world))
 
     def val_dataloader(self) -> _Stream:

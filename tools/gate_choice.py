@@ -23,16 +23,16 @@ def tried(pretrained: Any, panel: Any, first: int, stride: int) -> Any:
     import numpy as np
     import pandas as pd
 
-    from hybrid_iv.pretraining import GateConfig, PretrainedHybrid, interpolated, settle_gate
+    from hybrid_iv.pretraining import GateConfig, PretrainedHybrid, interpolated
     from hybrid_iv.pretraining_study import STUDY_HORIZONS
 
     rows = np.arange(first, panel.sizes["date"] - max(STUDY_HORIZONS), stride)
     hybrid = PretrainedHybrid(pretrained).fit(panel.isel(date=slice(first - first // 5)), panel.isel(date=slice(first - first // 5, first)))
-    record, hybrid.gate = hybrid.grown(hybrid.record, panel), None
+    hybrid.record, hybrid.gate = hybrid.grown(hybrid.record, panel), None  # each share is still settled on what came before its month
     today, whole = hybrid.moves(panel, rows, STUDY_HORIZONS)
-    months, number = np.unique(panel["date"].values[rows].astype("datetime64[M]"), return_inverse=True)
-    begins, target = months.astype("datetime64[D]").astype(float), panel["iv"].values[rows[:, None] + np.array(STUDY_HORIZONS)]
-    counts = panel["observed"].values[rows[:, None] + np.array(STUDY_HORIZONS)] & np.isfinite(today[:, None]) & np.isfinite(target)
+    ahead = rows[:, None] + np.array(STUDY_HORIZONS)
+    target = panel["iv"].values[ahead]
+    counts = panel["observed"].values[ahead] & np.isfinite(today[:, None]) & np.isfinite(target)
 
     def error(steps: Any) -> Any:
         return np.where(counts, np.abs(np.exp(today[:, None] + steps) - target), 0.0).sum((0, 2, 3, 4))
@@ -40,9 +40,9 @@ def tried(pretrained: Any, panel: Any, first: int, stride: int) -> Any:
     still, out = error(np.zeros_like(whole)), [(0.0, 0.0, error(whole))]
     for half_life in HALF_LIVES:
         for caution in CAUTIONS:
-            config = GateConfig(half_life, caution)
-            shares = np.stack([settle_gate(record, day, pretrained.gate, config) for day in begins])[number]
-            out.append((half_life, caution, error(interpolated(shares, STUDY_HORIZONS)[..., None, None, None] * whole)))
+            hybrid.gate = GateConfig(half_life, caution)
+            shares = interpolated(hybrid.shares(panel, rows), STUDY_HORIZONS)
+            out.append((half_life, caution, error(shares[..., None, None, None] * whole)))
     return pd.concat([pd.DataFrame({"half_life": a, "caution": b, "horizon": STUDY_HORIZONS, "ratio": e / still}) for a, b, e in out])
 
 

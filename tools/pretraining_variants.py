@@ -183,13 +183,14 @@ def main() -> int:
 
     cached = lru_cache(1200)(draw_market)
     pretraining.draw_market = lambda seed, prior: cached(tuple(seed), prior)  # type: ignore[attr-defined]  # variants share markets
-    commit, started = git_commit(), time.time()
+    commit = git_commit()
     args.work.mkdir(parents=True, exist_ok=True)
     markets = [draw_market([8_000_000, number], PriorConfig(assets=6, days=600)) for number in range(TEST_MARKETS)]
 
     def write(name: str, group: str, ratios: Any, seconds: float) -> None:
         table = pd.DataFrame(ratios, columns=list(HORIZONS)).rename_axis("market").reset_index()
-        table = table.melt("market", var_name="horizon", value_name="ratio").assign(variant=name, group=group, seconds=round(seconds))
+        table = table.melt("market", var_name="horizon", value_name="ratio")
+        table = table.assign(variant=name, group=group, seconds=round(seconds), commit=commit)
         write_atomically(args.work / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
         print(name, ratios.mean(0).round(4), round(seconds), flush=True)
 
@@ -219,13 +220,14 @@ def main() -> int:
     if alike:
         networks = [pretraining.load_pretrained().network, *(other.network for other in alike)]
         write(f"mean of {len(networks)}, shipped size", "shipped", test_ratios(networks, markets, alike[0].pools), 0)
-    done = summary(pd.concat([pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))], ignore_index=True))
+    every = pd.concat([pd.read_csv(path) for path in sorted(args.work.glob("*.csv"))], ignore_index=True)
+    done = summary(every)
     table, manifest = args.output / "variants.csv", args.output / "manifest.json"
     if table.is_file():  # rows of earlier runs stay
         kept = pd.read_csv(table)
         done = pd.concat([kept[~kept["variant"].isin(done["variant"])], done], ignore_index=True).sort_values("variant", kind="stable")
     runs = json.loads(manifest.read_text(encoding="utf-8"))["git_commit"] if manifest.is_file() else {}
-    runs |= {path.stem: commit for path in args.work.glob("*.csv") if path.stat().st_mtime > started}
+    runs |= every.groupby("variant")["commit"].first().to_dict()
     write_atomically(table, done.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
     facts = {"git_commit": runs, "steps": STEPS, "base": asdict(configured({})), "test_markets": TEST_MARKETS,
              "packages": pretraining.load_pretrained().manifest["packages"]}  # fmt: skip

@@ -1,8 +1,8 @@
 """The S&P 500 factor surfaces year by year, `make refit`: results/transfer/refit.csv.
 
 The shipped hybrid as it is, `hybrid-panel` trained anew at the beginning of each year on all that came before (the last year of it for
-validation and the gate), and the mean of the two, projected. Needs `HYBRID_IV_DATA`. A year that is done is not run again; delete
-runs/refit to begin anew.
+validation and the gate), and the mean of the two, projected. Needs `HYBRID_IV_DATA`. A year that is done is not run again unless the code
+of the hybrid has changed.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def main() -> int:
     from hybrid_iv.pretraining_study import STUDY_HORIZONS
     from hybrid_iv.projection import project
     from hybrid_iv.significance import ratio_interval
-    from hybrid_iv.study import PROFILES, git_commit, package_versions
+    from hybrid_iv.study import PROFILES, git_commit, package_versions, source_digest
     from hybrid_iv.surface import Grid, panel_hash
 
     commit, begin = git_commit(), time.perf_counter()
-    args.work.mkdir(parents=True, exist_ok=True)
-    years = range(FIRST, LAST + 1)
-    joblib.Parallel(2)(joblib.delayed(year_of)(year, args.work) for year in years)
+    work, years = args.work / source_digest("hybrid_iv.hybrid")[:16], range(FIRST, LAST + 1)
+    work.mkdir(parents=True, exist_ok=True)
+    joblib.Parallel(2)(joblib.delayed(year_of)(year, work) for year in years)
     panel = load_dataset("spx-factors")
     grid, dates, iv = Grid.of(panel), panel["date"].values, panel["iv"].values
     first = int(np.searchsorted(dates, np.datetime64(f"{FIRST}-01-01")))
@@ -75,7 +75,7 @@ def main() -> int:
     shipped = PretrainedHybrid().fit(panel.isel(date=slice(first - VALID_ROWS)), panel.isel(date=slice(first - VALID_ROWS, first)))
     models = {
         "hybrid": shipped.forecast(panel, dates[rows], STUDY_HORIZONS).values,
-        "hybrid-panel, refit": np.concatenate([np.load(args.work / f"{year}.npy") for year in years]),
+        "hybrid-panel, refit": np.concatenate([np.load(work / f"{year}.npy") for year in years]),
     }
     models["mean of both"] = project(np.mean(list(models.values()), 0), grid)
     out: list[tuple[Any, ...]] = []
