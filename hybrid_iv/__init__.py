@@ -26,69 +26,69 @@ _MODULE_OF = {
     "plot_smiles": "plot",
     "plot_surface": "plot",
     "plot_term_structure": "plot",
-    "Split": "features",
-    "default_split": "features",
-    "part_of": "features",
-    "load_dataset": "datasets",
-    "breaches": "constraints",
-    "project": "projection",
-    "Forecaster": "forecaster",
-    "check_forecaster": "forecaster",
-    "Hybrid": "hybrid",
-    "HybridConfig": "hybrid",
-    "PaperHybrid": "hybrid",
-    "PretrainedHybrid": "pretraining",
-    "load_pretrained": "pretraining",
-    "SurfaceModel": "forecasting",
-    "contract_price": "forecasting",
-    "load_model": "forecasting",
-    "save_model": "forecasting",
-    "CellHAR": "econometric",
-    "Persistence": "econometric",
-    "Refit": "econometric",
-    "evaluate_models": "evaluation",
-    "result_table": "evaluation",
-    "StudyConfig": "study",
-    "run_study": "study",
-    "judge_claims": "claims",
+    "Split": "data.features",
+    "default_split": "data.features",
+    "part_of": "data.features",
+    "load_dataset": "data.datasets",
+    "breaches": "arbitrage.constraints",
+    "project": "arbitrage.projection",
+    "Forecaster": "models.forecaster",
+    "check_forecaster": "models.forecaster",
+    "Hybrid": "models.hybrid",
+    "HybridConfig": "models.hybrid",
+    "PaperHybrid": "models.hybrid",
+    "PretrainedHybrid": "models.pretraining",
+    "load_pretrained": "models.pretraining",
+    "SurfaceModel": "model",
+    "contract_price": "model",
+    "load_model": "model",
+    "save_model": "model",
+    "CellHAR": "models.cell",
+    "Persistence": "models.cell",
+    "Refit": "models.cell",
+    "evaluate_models": "evaluation.evaluation",
+    "result_table": "evaluation.evaluation",
+    "StudyConfig": "replication.study",
+    "run_study": "replication.study",
+    "judge_claims": "replication.claims",
 }
 __all__ = list(_MODULE_OF)
 
 if TYPE_CHECKING:  # the same names, for editors and type checkers, which cannot follow __getattr__
-    from hybrid_iv.claims import (
+    from hybrid_iv.replication.claims import (
         judge_claims as judge_claims,
     )
-    from hybrid_iv.constraints import (
+    from hybrid_iv.arbitrage.constraints import (
         breaches as breaches,
     )
-    from hybrid_iv.datasets import (
+    from hybrid_iv.data.datasets import (
         load_dataset as load_dataset,
     )
-    from hybrid_iv.econometric import (
+    from hybrid_iv.models.cell import (
         CellHAR as CellHAR,
         Persistence as Persistence,
         Refit as Refit,
     )
-    from hybrid_iv.evaluation import (
+    from hybrid_iv.evaluation.evaluation import (
         evaluate_models as evaluate_models,
         result_table as result_table,
     )
-    from hybrid_iv.features import (
+    from hybrid_iv.data.features import (
         Split as Split,
         default_split as default_split,
         part_of as part_of,
     )
-    from hybrid_iv.forecaster import (
+    from hybrid_iv.models.forecaster import (
         Forecaster as Forecaster,
         check_forecaster as check_forecaster,
     )
-    from hybrid_iv.forecasting import (
+    from hybrid_iv.model import (
         SurfaceModel as SurfaceModel,
         contract_price as contract_price,
         load_model as load_model,
         save_model as save_model,
     )
-    from hybrid_iv.hybrid import (
+    from hybrid_iv.models.hybrid import (
         Hybrid as Hybrid,
         HybridConfig as HybridConfig,
         PaperHybrid as PaperHybrid,
@@ -101,14 +101,14 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers, which cannot
         plot_surface as plot_surface,
         plot_term_structure as plot_term_structure,
     )
-    from hybrid_iv.pretraining import (
+    from hybrid_iv.models.pretraining import (
         PretrainedHybrid as PretrainedHybrid,
         load_pretrained as load_pretrained,
     )
-    from hybrid_iv.projection import (
+    from hybrid_iv.arbitrage.projection import (
         project as project,
     )
-    from hybrid_iv.study import (
+    from hybrid_iv.replication.study import (
         StudyConfig as StudyConfig,
         run_study as run_study,
     )

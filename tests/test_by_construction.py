@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid_iv.by_construction import MixtureHead, fit_mixture, time_value_of, volatility_of
-from hybrid_iv.constraints import breaches, time_value
-from hybrid_iv.simulation import MarketConfig, simulate_market, true_surfaces
+from hybrid_iv.arbitrage.mixture import MixtureHead, fit_mixture, time_value_of, volatility_of
+from hybrid_iv.arbitrage.constraints import breaches, time_value
+from hybrid_iv.market.simulation import MarketConfig, simulate_market, true_surfaces
 from hybrid_iv.surface import PAPER_GRID, Grid
 
 FINE = Grid(tuple(np.interp(np.arange(101) / 10, np.arange(11), PAPER_GRID.maturities)), tuple(np.linspace(0.7, 1.3, 121)))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybrid_iv.datasets import load_dataset
+from hybrid_iv.data.datasets import load_dataset
 from hybrid_iv.surface import DAYS_PER_YEAR, HybridIVError, panel_hash
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hybrid_iv.datasets import load_dataset
-from hybrid_iv.econometric import GarchIV, GarchReturns, SsviAR, econometric_models
-from hybrid_iv.features import default_split, origin_rows, part_of
-from hybrid_iv.forecaster import Forecaster
+from hybrid_iv.data.datasets import load_dataset
+from hybrid_iv.models.cell import GarchIV, GarchReturns, SsviAR, econometric_models
+from hybrid_iv.data.features import default_split, origin_rows, part_of
+from hybrid_iv.models.forecaster import Forecaster
 from hybrid_iv.surface import TOY_GRID, toy_panel
 
 MODELS = (GarchIV, GarchReturns, SsviAR)

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid_iv.economic_value import TradingRules, hold_contracts, read_surface, relative_positions
+from hybrid_iv.evaluation.trading import (
+    TradingRules,
+    hold_contracts,
+    read_surface,
+    relative_positions,
+)
 from hybrid_iv.surface import TOY_GRID, make_panel, toy_panel
 
 SEEDS = st.integers(0, 2**32 - 1)

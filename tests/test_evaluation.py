@@ -12,10 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from hybrid_iv.evaluation import benchmark_evaluation, evaluate_forecast, oracle_share, persistence_forecast, result_table
-from hybrid_iv.features import Split, origin_rows
+from hybrid_iv.evaluation.evaluation import (
+    benchmark_evaluation,
+    evaluate_forecast,
+    oracle_share,
+    persistence_forecast,
+    result_table,
+)
+from hybrid_iv.data.features import Split, origin_rows
 from hybrid_iv.metrics import METRICS, error_terms, masked_sums, metric_values, pointwise_metrics
-from hybrid_iv.significance import (
+from hybrid_iv.evaluation.significance import (
     adjust_p_values,
     clark_west,
     cosine_count,

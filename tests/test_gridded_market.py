@@ -7,10 +7,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hybrid_iv.constraints import panel_breaches, summarise_breaches
-from hybrid_iv.gridding import GriddingReport, quotes_to_panel
-from hybrid_iv.quotes import Quotes, clean_quotes, read_table
-from hybrid_iv.simulation import Market, MarketConfig, market_quotes, simulate_market, true_surfaces
+from hybrid_iv.arbitrage.constraints import panel_breaches, summarise_breaches
+from hybrid_iv.data.gridding import GriddingReport, quotes_to_panel
+from hybrid_iv.data.quotes import Quotes, clean_quotes, read_table
+from hybrid_iv.market.simulation import (
+    Market,
+    MarketConfig,
+    market_quotes,
+    simulate_market,
+    true_surfaces,
+)
 from hybrid_iv.surface import PAPER_GRID, VOL_POINTS, Grid
 
 CONFIG = MarketConfig(indices=1, stocks=3, sectors=1, illiquid=1, late=0, start="2021-01-01", end="2021-04-30", seed=3)

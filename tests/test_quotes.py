@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybrid_iv.black import black_price
-from hybrid_iv.gridding import quotes_to_panel
-from hybrid_iv.quotes import REQUIRED, Cleaning, QuoteInfo, clean_quotes, read_table
+from hybrid_iv.data.gridding import quotes_to_panel
+from hybrid_iv.data.quotes import REQUIRED, Cleaning, QuoteInfo, clean_quotes, read_table
 from hybrid_iv.surface import DAYS_PER_YEAR, Grid, HybridIVError
 
 GRID = Grid((30 / DAYS_PER_YEAR, 60 / DAYS_PER_YEAR), (0.9, 1.0, 1.1))

@@ -9,8 +9,9 @@ import pytest
 import xarray as xr
 
 from hybrid_iv import datasets, gridding, quotes
-from hybrid_iv.constraints import KINDS, breaches, panel_breaches, summarise_breaches
-from hybrid_iv.projection import project_with_report
+from hybrid_iv.arbitrage.constraints import breaches, panel_breaches, summarise_breaches
+from hybrid_iv.arbitrage.constraints import KINDS
+from hybrid_iv.arbitrage.projection import project_with_report
 from hybrid_iv.surface import Grid
 
 SHOWN = ["testable", "frequency_pct", "frequency_low", "frequency_high", "surfaces_pct", "mean_vol_points", "max_vol_points", "max_price"]

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybrid_iv.datasets import us_stocks_delta_surfaces
-from hybrid_iv.simulation import MarketConfig, simulate_market, stylised_facts
+from hybrid_iv.data.datasets import us_stocks_delta_surfaces
+from hybrid_iv.market.simulation import MarketConfig, simulate_market, stylised_facts
 from hybrid_iv.surface import Grid
 
 

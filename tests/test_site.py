@@ -13,10 +13,10 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 from common import read_notebook, source  # noqa: E402
-from hybrid_iv.architecture import layer_table  # noqa: E402
-from hybrid_iv.claims import CLAIMS, judge_claims, read_tables  # noqa: E402
-from hybrid_iv.evaluation import result_table, table_markdown  # noqa: E402
-from hybrid_iv.pretraining import load_pretrained  # noqa: E402
+from hybrid_iv.models.architecture import layer_table  # noqa: E402
+from hybrid_iv.replication.claims import CLAIMS, judge_claims, read_tables  # noqa: E402
+from hybrid_iv.evaluation.evaluation import result_table, table_markdown  # noqa: E402
+from hybrid_iv.models.pretraining import load_pretrained  # noqa: E402
 from readme import PICTURE  # noqa: E402
 
 STUDY = ("metrics", "violations", "significance", "liquidity", "attention", "co_movement")

@@ -11,9 +11,16 @@ import polars as pl
 import pytest
 import xarray as xr
 
-from hybrid_iv.constraints import panel_breaches, summarise_breaches
-from hybrid_iv.gridding import GriddingReport, quotes_to_panel
-from hybrid_iv.quotes import RULES, CleaningReport, QuoteInfo, Quotes, clean_quotes, read_table
+from hybrid_iv.arbitrage.constraints import panel_breaches, summarise_breaches
+from hybrid_iv.data.gridding import GriddingReport, quotes_to_panel
+from hybrid_iv.data.quotes import (
+    RULES,
+    CleaningReport,
+    QuoteInfo,
+    Quotes,
+    clean_quotes,
+    read_table,
+)
 from hybrid_iv.surface import DAYS_PER_YEAR, Grid
 
 GRID = Grid(tuple(days / DAYS_PER_YEAR for days in (30, 60, 91, 182)), (0.85, 0.90, 0.95, 0.975, 1.0, 1.025, 1.05, 1.10, 1.15))

@@ -33,8 +33,8 @@ def main() -> int:
     import torch
 
     from hybrid_iv import ablations as study
-    from hybrid_iv.simulation import MarketConfig, noisy_panel, simulate_market
-    from hybrid_iv.study import git_commit, package_versions, source_digest
+    from hybrid_iv.market.simulation import MarketConfig, noisy_panel, simulate_market
+    from hybrid_iv.replication.study import git_commit, package_versions, source_digest
     from hybrid_iv.surface import panel_hash
 
     commit, code = git_commit(), source_digest("hybrid_iv.ablations")

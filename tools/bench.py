@@ -166,7 +166,7 @@ def _iv_quotes() -> tuple[tuple[Any, ...], Any]:
 @benchmark
 def market_states_and_table() -> Result:
     """States and true surfaces of the default market by the state table, on 56 cells."""
-    from hybrid_iv.simulation import simulate_market, true_surfaces
+    from hybrid_iv.market.simulation import simulate_market, true_surfaces
     from hybrid_iv.surface import PAPER_GRID, Grid
 
     grid = Grid(tuple(PAPER_GRID.maturities[i] for i in (0, 2, 3, 4, 6, 8, 9, 10)), (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2))
@@ -177,7 +177,7 @@ def market_states_and_table() -> Result:
 @benchmark
 def market_exact() -> Result:
     """The default market with its exact true panel."""
-    from hybrid_iv.simulation import simulate_market, true_panel
+    from hybrid_iv.market.simulation import simulate_market, true_panel
 
     return Result("simulate_market and true_panel", cpu(lambda: true_panel(simulate_market())), "s of processor", 45.0)
 
@@ -185,7 +185,7 @@ def market_exact() -> Result:
 @benchmark
 def market_oracle() -> Result:
     """The oracle of the default test period, five horizons."""
-    from hybrid_iv.simulation import oracle_forecast, simulate_market
+    from hybrid_iv.market.simulation import oracle_forecast, simulate_market
 
     market = simulate_market()
     origins = market.dates[(market.dates >= "2023-07-01") & (market.dates <= "2024-12-31")]
@@ -195,7 +195,7 @@ def market_oracle() -> Result:
 @benchmark
 def market_all_quotes() -> Result:
     """All quotes of the default market, asset by asset."""
-    from hybrid_iv.simulation import market_quotes, simulate_market
+    from hybrid_iv.market.simulation import market_quotes, simulate_market
 
     market = simulate_market()
     seconds = cpu(lambda: [len(market_quotes(market, [asset])) for asset in market.assets])
@@ -223,7 +223,7 @@ def gridding() -> Result:
     import numpy as np
     from scipy.interpolate import PchipInterpolator
 
-    from hybrid_iv.gridding import grid_points
+    from hybrid_iv.data.gridding import grid_points
     from hybrid_iv.surface import PAPER_GRID
 
     count = 60
@@ -249,7 +249,7 @@ def gridding() -> Result:
 @benchmark
 def gridding_speed() -> Result:
     """Surfaces a second onto the paper's grid, one core, from about 300 volatilities each."""
-    from hybrid_iv.gridding import grid_points
+    from hybrid_iv.data.gridding import grid_points
     from hybrid_iv.surface import PAPER_GRID
 
     count = 1500
@@ -306,11 +306,11 @@ def training_step() -> Result:
     import numpy as np
     import torch
 
-    from hybrid_iv.features import standardise
-    from hybrid_iv.hybrid import HybridConfig, HybridNetwork, forecast_loss
-    from hybrid_iv.multi_asset import origin_batch
+    from hybrid_iv.data.features import standardise
+    from hybrid_iv.models.hybrid import HybridConfig, HybridNetwork, forecast_loss
+    from hybrid_iv.models.windows import origin_batch
     from hybrid_iv.surface import Grid, toy_panel
-    from hybrid_iv.vae import SurfaceVAE, TrainingConfig, train_network
+    from hybrid_iv.models.vae import SurfaceVAE, TrainingConfig, train_network
 
     panel, config, horizons = toy_panel(dates=160, assets=4), HybridConfig(window=20), torch.tensor([1.0, 5.0, 10.0, 30.0])
     data, batches = standardise(panel), []
@@ -355,10 +355,10 @@ def _forecast_seconds(way: str) -> float:
     import numpy as np
     import torch
 
-    from hybrid_iv.forecasting import SurfaceModel, load_model, save_model
-    from hybrid_iv.hybrid import HeadEncoder, Hybrid, HybridConfig, HybridNetwork
+    from hybrid_iv.model import SurfaceModel, load_model, save_model
+    from hybrid_iv.models.hybrid import HeadEncoder, Hybrid, HybridConfig, HybridNetwork
     from hybrid_iv.surface import PAPER_GRID, toy_panel
-    from hybrid_iv.vae import SurfaceVAE
+    from hybrid_iv.models.vae import SurfaceVAE
 
     panel = toy_panel(dates=260, assets=31, grid=PAPER_GRID, noise=0.01)
     config = HybridConfig(arbitrage_free=way != "plain", free_by="head" if way == "head" else "project")
@@ -394,7 +394,7 @@ def forecast_by_construction() -> Result:
 @benchmark
 def prior_markets() -> Result:
     """Markets of 31 assets and six years that the prior draws in a minute of one core; two of each kind."""
-    from hybrid_iv.market_prior import PriorConfig, draw_market
+    from hybrid_iv.market.prior import PriorConfig, draw_market
 
     kinds = PriorConfig().dynamics
     work = [(number, PriorConfig(dynamics=(kind,))) for kind in kinds for number in range(2)]
@@ -405,7 +405,7 @@ def prior_markets() -> Result:
 @benchmark
 def shipped_model() -> Result:
     """A new panel of 31 assets and 260 days: read the shipped weights, note the past, forecast 30 horizons, projected."""
-    from hybrid_iv.forecasting import SurfaceModel
+    from hybrid_iv.model import SurfaceModel
     from hybrid_iv.surface import PAPER_GRID, toy_panel
 
     panel = toy_panel(dates=260, assets=31, grid=PAPER_GRID, noise=0.01)
@@ -416,7 +416,7 @@ def shipped_model() -> Result:
 @benchmark
 def evaluation() -> Result:
     """Evaluation of 31 assets x 30 horizons x 375 origins x 143 cells."""
-    from hybrid_iv.evaluation import benchmark_evaluation
+    from hybrid_iv.evaluation.evaluation import benchmark_evaluation
 
     return Result("evaluate_forecast of the paper's size", benchmark_evaluation()["seconds"], "s", target=60.0)
 

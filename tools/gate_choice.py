@@ -23,8 +23,8 @@ def tried(pretrained: Any, panel: Any, first: int, stride: int) -> Any:
     import numpy as np
     import pandas as pd
 
-    from hybrid_iv.pretraining import GateConfig, PretrainedHybrid, interpolated
-    from hybrid_iv.pretraining_study import STUDY_HORIZONS
+    from hybrid_iv.models.pretraining import GateConfig, PretrainedHybrid, interpolated
+    from hybrid_iv.replication.transfer import STUDY_HORIZONS
 
     rows = np.arange(first, panel.sizes["date"] - max(STUDY_HORIZONS), stride)
     hybrid = PretrainedHybrid(pretrained).fit(panel.isel(date=slice(first - first // 5)), panel.isel(date=slice(first - first // 5, first)))
@@ -55,9 +55,9 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     import pandas as pd
 
-    from hybrid_iv.datasets import load_dataset
-    from hybrid_iv.market_prior import PriorConfig, draw_market
-    from hybrid_iv.pretraining import load_pretrained
+    from hybrid_iv.data.datasets import load_dataset
+    from hybrid_iv.market.prior import PriorConfig, draw_market
+    from hybrid_iv.models.pretraining import load_pretrained
     from hybrid_iv.surface import progress
 
     other = load_pretrained(args.left_out)

@@ -25,9 +25,14 @@ def main() -> int:
     parser.add_argument("--devices", type=int, default=1, help="devices that share each step, by lightning")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    from hybrid_iv.pretraining import GATE_HORIZONS, PretrainingConfig, pretrain, save_pretrained
-    from hybrid_iv.study import git_commit
-    from hybrid_iv.vae import DeviceConfig
+    from hybrid_iv.models.pretraining import (
+        GATE_HORIZONS,
+        PretrainingConfig,
+        pretrain,
+        save_pretrained,
+    )
+    from hybrid_iv.replication.study import git_commit
+    from hybrid_iv.models.vae import DeviceConfig
 
     config, commit = PretrainingConfig(), git_commit()
     config = replace(config, prior=replace(config.prior, dynamics=tuple(kind for kind in config.prior.dynamics if kind != args.without)))

@@ -43,7 +43,7 @@ def variants() -> dict[str, tuple[str, dict[str, Any]]]:
 
 def configured(changes: dict[str, Any]) -> Any:
     """The reduced setting with some changes."""
-    from hybrid_iv.pretraining import PretrainingConfig
+    from hybrid_iv.models.pretraining import PretrainingConfig
 
     config = PretrainingConfig(markets=STEPS // 5, batches=1, sequences=64, valid_markets=8)
     network = config.network
@@ -65,10 +65,10 @@ def principal_components(config: Any, markets: int = 64) -> Any:
     import torch
     from torch import nn
 
-    from hybrid_iv.features import FEATURE_NAMES
-    from hybrid_iv.market_prior import PRIOR_GRID
-    from hybrid_iv.pretraining import _surfaces, market_batches
-    from hybrid_iv.vae import SurfaceVAE
+    from hybrid_iv.data.features import FEATURE_NAMES
+    from hybrid_iv.market.prior import PRIOR_GRID
+    from hybrid_iv.models.pretraining import _surfaces, market_batches
+    from hybrid_iv.models.vae import SurfaceVAE
 
     many = torch.cat([_surfaces(market_batches(config, 500_000_000 + number, 1)[0]).surface for number in range(markets)]).flatten(1)
     middle, latent = many.mean(0), config.network.vae.latent
@@ -89,7 +89,11 @@ def principal_components(config: Any, markets: int = 64) -> Any:
 
 def trained(name: str, changes: dict[str, Any], config: Any) -> Any:
     """The temporal network of a variant; the autoencoder is the shipped one unless the variant is about it."""
-    from hybrid_iv.pretraining import load_pretrained, pretrain_autoencoder, pretrain_network
+    from hybrid_iv.models.pretraining import (
+        load_pretrained,
+        pretrain_autoencoder,
+        pretrain_network,
+    )
 
     if "principal" in name:
         vae = principal_components(config)
@@ -104,7 +108,13 @@ def test_ratios(networks: list[Any], markets: list[Any], pools: Any) -> Any:
     """Error over persistence's (market, horizon) of the mean of some networks' steps, whole and unprojected."""
     import numpy as np
 
-    from hybrid_iv.pretraining import GATE_HORIZONS, LEVEL_ROWS, GridHistory, network_steps, step_errors
+    from hybrid_iv.models.pretraining import (
+        GATE_HORIZONS,
+        LEVEL_ROWS,
+        GridHistory,
+        network_steps,
+        step_errors,
+    )
 
     out, at = [], [GATE_HORIZONS.index(h) for h in HORIZONS]
     for market in markets:
@@ -120,9 +130,9 @@ def fine_tuned_ratios(markets: list[Any], days: float) -> Any:
     """The same of the shipped network as it is, and trained further on so many days before the last 40 % (below 1: all), judged there."""
     import numpy as np
 
-    from hybrid_iv.pretraining import PretrainedHybrid
-    from hybrid_iv.pretraining_study import stretch_errors
-    from hybrid_iv.vae import TrainingConfig
+    from hybrid_iv.models.pretraining import PretrainedHybrid
+    from hybrid_iv.replication.transfer import stretch_errors
+    from hybrid_iv.models.vae import TrainingConfig
 
     out = []
     for training in (None, TrainingConfig(epochs=3, patience=2, learning_rate=1e-4)):
@@ -143,9 +153,9 @@ def stored(path: Path, config: Any) -> Any:
     """A network of the reduced setting from its weights."""
     from safetensors.torch import load_file
 
-    from hybrid_iv.market_prior import PRIOR_GRID
-    from hybrid_iv.pretraining import PretrainedNetwork
-    from hybrid_iv.vae import SurfaceVAE
+    from hybrid_iv.market.prior import PRIOR_GRID
+    from hybrid_iv.models.pretraining import PretrainedNetwork
+    from hybrid_iv.models.vae import SurfaceVAE
 
     network = PretrainedNetwork(SurfaceVAE(PRIOR_GRID, config.network.vae), config.network)
     network.load_state_dict(load_file(path))
@@ -178,8 +188,8 @@ def main() -> int:
     from safetensors.torch import save_file
 
     from hybrid_iv import pretraining
-    from hybrid_iv.market_prior import PriorConfig, draw_market
-    from hybrid_iv.study import git_commit
+    from hybrid_iv.market.prior import PriorConfig, draw_market
+    from hybrid_iv.replication.study import git_commit
 
     cached = lru_cache(1200)(draw_market)
     pretraining.draw_market = lambda seed, prior: cached(tuple(seed), prior)  # type: ignore[attr-defined]  # variants share markets

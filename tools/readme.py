@@ -73,8 +73,8 @@ def draw_architecture(root: Path) -> None:
     import matplotlib
 
     matplotlib.use("agg")
-    from hybrid_iv.architecture import layer_table, plot_architecture
-    from hybrid_iv.pretraining import load_pretrained
+    from hybrid_iv.models.architecture import layer_table, plot_architecture
+    from hybrid_iv.models.pretraining import load_pretrained
 
     network = load_pretrained().network
     layers = layer_table(network).to_csv(index=False, lineterminator="\n")

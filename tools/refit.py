@@ -25,10 +25,10 @@ def year_of(year: int, folder: Path) -> None:
     import numpy as np
     import torch
 
-    from hybrid_iv.datasets import load_dataset
-    from hybrid_iv.hybrid import Hybrid
-    from hybrid_iv.pretraining_study import STUDY_HORIZONS
-    from hybrid_iv.study import PROFILES
+    from hybrid_iv.data.datasets import load_dataset
+    from hybrid_iv.models.hybrid import Hybrid
+    from hybrid_iv.replication.transfer import STUDY_HORIZONS
+    from hybrid_iv.replication.study import PROFILES
 
     if (folder / f"{year}.npy").is_file():
         return
@@ -53,14 +53,14 @@ def main() -> int:
     import numpy as np
     import pandas as pd
 
-    from hybrid_iv.constraints import breaches
-    from hybrid_iv.datasets import load_dataset
-    from hybrid_iv.features import last_known
-    from hybrid_iv.pretraining import PretrainedHybrid
-    from hybrid_iv.pretraining_study import STUDY_HORIZONS
-    from hybrid_iv.projection import project
-    from hybrid_iv.significance import ratio_interval
-    from hybrid_iv.study import PROFILES, git_commit, package_versions, source_digest
+    from hybrid_iv.arbitrage.constraints import breaches
+    from hybrid_iv.data.datasets import load_dataset
+    from hybrid_iv.data.features import last_known
+    from hybrid_iv.models.pretraining import PretrainedHybrid
+    from hybrid_iv.replication.transfer import STUDY_HORIZONS
+    from hybrid_iv.arbitrage.projection import project
+    from hybrid_iv.evaluation.significance import ratio_interval
+    from hybrid_iv.replication.study import PROFILES, git_commit, package_versions, source_digest
     from hybrid_iv.surface import Grid, panel_hash
 
     commit, begin = git_commit(), time.perf_counter()

@@ -26,9 +26,17 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     import pandas as pd
 
-    from hybrid_iv.ablations import pool_seeds, pooled_share
-    from hybrid_iv.significance import significance_table, significant_share
-    from hybrid_iv.study import PROFILES, evaluation_stage, git_commit, package_versions, run_jobs, study_jobs, unpack_table
+    from hybrid_iv.replication.ablations import pool_seeds, pooled_share
+    from hybrid_iv.evaluation.significance import significance_table, significant_share
+    from hybrid_iv.replication.study import (
+        PROFILES,
+        evaluation_stage,
+        git_commit,
+        package_versions,
+        run_jobs,
+        study_jobs,
+        unpack_table,
+    )
 
     profile, commit, begin = PROFILES["seeds"], git_commit(), time.perf_counter()
     losses, metrics, gates, seconds, left_out, fallbacks = [], [], [], {}, {}, {}

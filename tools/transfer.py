@@ -25,8 +25,8 @@ def sse50etf() -> Any:
     """The panel of the SSE 50ETF chain, from raw closes."""
     import polars as pl
 
-    from hybrid_iv.gridding import quotes_to_panel
-    from hybrid_iv.quotes import QuoteInfo, clean_quotes, read_table
+    from hybrid_iv.data.gridding import quotes_to_panel
+    from hybrid_iv.data.quotes import QuoteInfo, clean_quotes, read_table
     from hybrid_iv.surface import DAYS_PER_YEAR, Grid
 
     columns = {"date": "date", "asset": "asset", "expiry": "expiry", "is_call": "type", "strike": "strike", "price": "close"}
@@ -49,12 +49,12 @@ def main() -> int:
     import numpy as np
     import pandas as pd
 
-    from hybrid_iv.datasets import load_dataset
-    from hybrid_iv.features import default_split
-    from hybrid_iv.market_prior import PriorConfig
-    from hybrid_iv.pretraining import PretrainedHybrid, load_pretrained
-    from hybrid_iv.pretraining_study import error_ratios, prior_markets, walk_forward
-    from hybrid_iv.study import git_commit
+    from hybrid_iv.data.datasets import load_dataset
+    from hybrid_iv.data.features import default_split
+    from hybrid_iv.market.prior import PriorConfig
+    from hybrid_iv.models.pretraining import PretrainedHybrid, load_pretrained
+    from hybrid_iv.replication.transfer import error_ratios, prior_markets, walk_forward
+    from hybrid_iv.replication.study import git_commit
     from hybrid_iv.surface import panel_hash
 
     commit, begin, pretrained = git_commit(), time.perf_counter(), load_pretrained()
