@@ -12,27 +12,27 @@ import numpy as np
 from .surface import VOL_POINTS, HybridIVError
 
 # %% auto #0
-__all__ = ['METRICS', 'METRIC_UNITS', 'error_terms', 'metric_values', 'masked_sums', 'pointwise_metrics']
+__all__ = ['METRICS', 'REPORT_HORIZONS', 'error_terms', 'metric_values', 'masked_sums', 'pointwise_metrics',
+           'error_over_persistence']
 
 # %% ../nbs/03_metrics.ipynb #ae99120d
 def error_terms(
     forecast: np.ndarray,  # forecast volatility, any shape, annual decimal
-    target: np.ndarray,  # volatility that came, same shape, nan where missing
-    train_mean: np.ndarray | None = None,  # broadcast against `target`: train mean of the cell; nan where it had none
+    target: np.ndarray,  # realised volatility, same shape, nan where missing
+    train_mean: np.ndarray | None = None,  # broadcast against `target`: its cell's train mean
     persistence: np.ndarray | None = None,  # same shape: last known volatility at the origin
-    vega: np.ndarray | None = None,  # broadcast against `target`: weights, usually the vega of the target
-) -> dict[str, np.ndarray]:  # the terms that the inputs allow, each shaped as `target`, nan where the target is missing
-    "What each cell contributes to the metrics. Raises `HybridIVError` if forecast and target differ in shape."
+    vega: np.ndarray | None = None,  # broadcast against `target`: weights, usually its vega
+) -> dict[str, np.ndarray]:  # the terms that the inputs allow, each shaped as `target`
+    "What each cell contributes to the metrics. Raises `HybridIVError` for unequal shapes."
     if forecast.shape != target.shape:
-        raise HybridIVError(f"metrics: forecast has shape {forecast.shape}, target {target.shape}")
+        got = f"forecast has shape {forecast.shape}, target {target.shape}"
+        raise HybridIVError(f"metrics: {got}")
     absolute = VOL_POINTS * np.abs(forecast - target)
     log_ratio = 2 * np.log(target / forecast)
     terms = {"count": np.ones_like(target), "absolute": absolute, "squared": absolute**2}
     terms |= {"percentage": absolute / target, "qlike": np.expm1(log_ratio) - log_ratio}
     if train_mean is not None:
-        known = np.isfinite(train_mean)
-        terms["squared_mean"] = np.where(known, (VOL_POINTS * (target - train_mean)) ** 2, 0.0)
-        terms["squared_where_mean"] = np.where(known, terms["squared"], 0.0)
+        terms |= _mean_terms(target, train_mean, terms["squared"])
     if persistence is not None:
         terms["absolute_persistence"] = VOL_POINTS * np.abs(persistence - target)
         terms["squared_persistence"] = terms["absolute_persistence"] ** 2
@@ -40,6 +40,15 @@ def error_terms(
         terms["vega"] = np.broadcast_to(vega, target.shape)
         terms["vega_absolute"] = terms["vega"] * absolute
     return terms
+
+# %% ../nbs/03_metrics.ipynb #e68cfd22
+def _mean_terms(
+    target: np.ndarray, train_mean: np.ndarray, squared: np.ndarray
+) -> dict[str, np.ndarray]:
+    "Squared errors of the train mean and of the forecast, both 0 where a cell had no mean."
+    known = np.isfinite(train_mean)
+    of_mean = np.where(known, (VOL_POINTS * (target - train_mean)) ** 2, 0.0)
+    return {"squared_mean": of_mean, "squared_where_mean": np.where(known, squared, 0.0)}
 
 # %% ../nbs/03_metrics.ipynb #ecc650b8
 _RATIOS: Mapping[str, tuple[str, str]] = {  # metric: (numerator, denominator)
@@ -52,21 +61,23 @@ _RATIOS: Mapping[str, tuple[str, str]] = {  # metric: (numerator, denominator)
     "mae_vega": ("vega_absolute", "vega"),
     "skill": ("absolute", "absolute_persistence"),
 }
-_ROUNDING = 1e-20  # vol points squared; a sum of squares below it is the rounding of a mean, and counts as zero
 METRICS = tuple(_RATIOS)  # names of all metrics, as in the column `metric` of the result files
-METRIC_UNITS: Mapping[str, str] = {"mae": "vol points", "rmse": "vol points", "mape": "%", "mae_vega": "vol points", "skill": "%"}
+
+# %% ../nbs/03_metrics.ipynb #cfc9ffb4
+_ROUNDING = 1e-20  # vol points squared; a sum of squares below it is rounding and counts as 0
 
 
 def metric_values(
     sums: Mapping[str, np.ndarray],  # sum of each term over the cells that count, all of one shape
 ) -> dict[str, np.ndarray]:  # each metric that the sums allow, nan where its denominator is 0
-    "Turn sums of terms into metrics: MAE, RMSE, MAPE, R2 (against the train mean, against persistence), QLIKE, ..."
+    "Turn sums of terms into metrics: MAE, RMSE, MAPE, both R2, QLIKE, weighted MAE, skill."
     out = {}
     for name, (numerator, denominator) in _RATIOS.items():
         if numerator in sums and denominator in sums:
             below = np.asarray(sums[denominator], float)
             smallest = _ROUNDING if denominator.startswith("squared") else 0.0
-            ratio = np.divide(sums[numerator], below, out=np.full(below.shape, np.nan), where=below > smallest)
+            empty = np.full(below.shape, np.nan)
+            ratio = np.divide(sums[numerator], below, out=empty, where=below > smallest)
             if name == "rmse":
                 ratio = np.sqrt(ratio)
             elif name in ("r2_mean", "r2_persistence"):
@@ -82,26 +93,51 @@ def masked_sums(
     observed: np.ndarray,  # same shape, true where a cell counts
     subscripts: str,  # einsum form such as `oaji->oa`: which axes are summed away
 ) -> dict[str, np.ndarray]:  # sum of each term over the cells that count
-    "Sum terms over masked cells. Raises `HybridIVError` where a cell that counts has no finite error."
+    "Sum terms over cells that count. Raises `HybridIVError` if one has no finite error."
     sums = {}
     for name, term in terms.items():
         total = np.einsum(subscripts, np.where(observed, term, 0.0))
         if not np.isfinite(total).all():
-            raise HybridIVError(f"metrics: {name} is not finite in {int((observed & ~np.isfinite(term)).sum())} cells that count")
+            number = int((observed & ~np.isfinite(term)).sum())
+            raise HybridIVError(f"metrics: {name} is not finite in {number} cells that count")
         sums[name] = total
     return sums
 
 # %% ../nbs/03_metrics.ipynb #47ecd436
 def pointwise_metrics(
     forecast: np.ndarray,  # forecast volatility, any shape, annual decimal
-    target: np.ndarray,  # volatility that came, same shape, nan where missing
-    observed: np.ndarray | None = None,  # same shape, true where a cell counts; default: where the target is finite
-    train_mean: np.ndarray | None = None,  # broadcast against `target`: train mean of each cell, for `r2_mean`
-    persistence: np.ndarray | None = None,  # same shape: last known volatility, for `r2_persistence` and `skill`
+    target: np.ndarray,  # realised volatility, same shape, nan where missing
+    observed: np.ndarray | None = None,  # same shape, true where a cell counts; default: all finite
+    train_mean: np.ndarray | None = None,  # broadcast against `target`, for `r2_mean`
+    persistence: np.ndarray | None = None,  # last known volatility, for `r2_persistence`, `skill`
     vega: np.ndarray | None = None,  # broadcast against `target`: weights for `mae_vega`
 ) -> dict[str, float]:  # each metric that the inputs allow
-    "All metrics over all cells that count. Raises `HybridIVError` where one of these has no finite forecast."
+    "All metrics over all cells that count. Raises `HybridIVError` if one has no forecast."
     terms = error_terms(forecast, target, train_mean, persistence, vega)
     counted = np.isfinite(target) if observed is None else observed
     letters = "abcdefgh"[: target.ndim]
-    return {name: float(value) for name, value in metric_values(masked_sums(terms, counted, f"{letters}->")).items()}
+    sums = masked_sums(terms, counted, f"{letters}->")
+    return {name: float(value) for name, value in metric_values(sums).items()}
+
+# %% ../nbs/03_metrics.ipynb #619bde16
+REPORT_HORIZONS = (1, 5, 10, 20, 30)  # trading rows ahead at which tables break errors down
+
+# %% ../nbs/03_metrics.ipynb #1cd9b438
+def error_over_persistence(
+    forecast: np.ndarray,  # forecast volatility, any shape, annual decimal
+    target: np.ndarray,  # realised volatility, broadcast against `forecast`
+    persistence: np.ndarray,  # last known volatility at the origin, broadcast against `forecast`
+    counts: np.ndarray | bool,  # broadcast against `forecast`, true where a cell counts
+    keep: tuple[int, ...] = (),  # axes of `forecast` that are not summed over
+) -> np.ndarray:  # shape of the kept axes; nan where persistence has no error or no cell counts
+    "Absolute error over that of persistence. Raises `HybridIVError` if a cell lacks a forecast."
+    arrays = np.broadcast_arrays(forecast, target, persistence, counts)
+    values, realised, last, counted = arrays
+    for name, own in (("forecast", values), ("target", realised), ("persistence", last)):
+        if (bad := counted & ~np.isfinite(own)).any():
+            raise HybridIVError(f"metrics: no finite {name} in {int(bad.sum())} cells that count")
+    summed = tuple(axis for axis in range(values.ndim) if axis not in keep)
+    own, base = (
+        np.where(counted, np.abs(one - realised), 0.0).sum(summed) for one in (values, last)
+    )
+    return np.divide(own, base, out=np.full(np.shape(own), np.nan), where=base > 0)

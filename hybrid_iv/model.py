@@ -5,53 +5,28 @@
 # %% ../nbs/65_model.ipynb #812b3b6d
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from functools import partial
-from importlib.metadata import version
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from .models.attention_lstm import LSTMConfig
-from .black import black_price
-from .arbitrage.mixture import MixtureHead
 from .arbitrage.constraints import breaches
+from .black import black_price
+from .data.carry import forward_over_spot
 from .data.features import check_horizons
+from .models.files import load_with_facts, save_hybrid
 from .models.forecaster import check_same_panel, origin_index
-from hybrid_iv.models.hybrid import (
-    FreeBy,
-    HeadEncoder,
-    Hybrid,
-    HybridConfig,
-    HybridNetwork,
-    attention_weights,
-    draw_forecasts,
-    forward_over_spot,
-)
-from hybrid_iv.models.pretraining import (
-    GateConfig,
-    GatePrior,
-    GateRecord,
-    Pretrained,
-    PretrainedHybrid,
-    PretrainedNetwork,
-    pretrained_draws,
-    window_attention,
-)  # fmt: skip
-from .surface import DAYS_PER_YEAR, Grid, HybridIVError, panel_hash, replace_atomically, validate_panel
-from .models.vae import DeviceConfig, SurfaceVAE, TrainingConfig, VAEConfig, new_vae
+from .models.hybrid import NetworkForecaster, carried_over, panel_hybrid
+from .models.network import HybridConfig
+from .models.pretraining import shipped_hybrid
+from .models.training import DeviceConfig, TrainingConfig
+from .surface import DAYS_PER_YEAR, Grid, HybridIVError, panel_hash, validate_panel
 
 # %% auto #0
-__all__ = ['history_hash', 'Origin', 'SurfaceModel', 'save_model', 'load_model', 'save_shared', 'load_shared', 'contract_price']
+__all__ = ['history_hash', 'FittedOn', 'SurfaceModel', 'arbitrage_report', 'save_model', 'load_model', 'contract_price']
 
 # %% ../nbs/65_model.ipynb #1d68a67d
 def history_hash(
@@ -62,9 +37,10 @@ def history_hash(
 
 
 @dataclass(frozen=True)
-class Origin:
-    "What a model was trained on."
+class FittedOn:
+    "The panel that a model was fitted on."
 
+    panel_hash: str  # of the whole panel
     first_day: str  # of the panel, ISO
     last_day: str  # of the panel, ISO
     history: str  # `history_hash` of the panel
@@ -74,50 +50,36 @@ class Origin:
     def of(
         cls,
         panel: xr.Dataset,  # validated panel
-    ) -> Origin:
-        "Describe a training panel."
+    ) -> FittedOn:
+        "Describe a panel."
         first, last = (str(pd.Timestamp(panel["date"].values[row]).date()) for row in (0, -1))
-        return cls(first, last, history_hash(panel), panel.attrs["moneyness_kind"])
+        kind = panel.attrs["moneyness_kind"]
+        return cls(panel_hash(panel), first, last, history_hash(panel), kind)
 
     def check(
         self,
         panel: xr.Dataset,  # validated panel to forecast from
-        revised: bool,  # whether changed values in the training period are accepted
+        revised: bool,  # whether changed values in the period of fitting are accepted
     ) -> None:
-        "Refuse another kind of moneyness, and a panel that spans the training period with other values."
-        if panel.attrs["moneyness_kind"] != self.moneyness_kind:
-            raise HybridIVError(f"moneyness_kind: trained on {self.moneyness_kind!r}, got {panel.attrs['moneyness_kind']!r}")
+        "Refuse another kind of moneyness, and a panel that spans the period of fitting with other values."
+        if (kind := panel.attrs["moneyness_kind"]) != self.moneyness_kind:
+            raise HybridIVError(f"moneyness_kind: trained on {self.moneyness_kind!r}, got {kind!r}")
         days = pd.DatetimeIndex(panel["date"].values)
-        spans = days[0] <= pd.Timestamp(self.first_day) and days[-1] >= pd.Timestamp(self.last_day)
-        if spans and not revised and history_hash(panel.sel(date=slice(self.first_day, self.last_day))) != self.history:
+        first, last = pd.Timestamp(self.first_day), pd.Timestamp(self.last_day)
+        spans = days[0] <= first and days[-1] >= last and not revised
+        if spans and history_hash(panel.sel(date=slice(first, last))) != self.history:
             raise HybridIVError(
-                f"panel: its values from {self.first_day} to {self.last_day} are not those that the model was trained on; "
-                "train again, or accept them by revised=True")
-
-# %% ../nbs/65_model.ipynb #85d9a247
-@dataclass
-class _Usable:
-    "A fitted hybrid and what it was fitted on."
-
-    hybrid: Hybrid | PretrainedHybrid  # fitted
-    panel_hash: str  # hash of the panel it was trained on
-    last_day: str  # last day of that panel, ISO
-    origin: Origin | None = None  # what that panel was, for the check; None: no check of values
-
-    def forecast(
-        self,
-        panel: xr.Dataset,  # panel of the same assets and grid, up to today
-        horizons: Sequence[int] = tuple(range(1, 31)),  # trading rows ahead
-        origin: str | pd.Timestamp | None = None,  # default: the last day of `panel`
-        samples: int = 0,  # draws from the latent posterior besides the point forecast
-        revised: bool = False,  # accept other values in the training period than those learned from
-    ) -> xr.Dataset:  # iv (horizon, asset, maturity, moneyness), attention (asset, lag), spot, forward, rate; iv_draws by sample; counts
-        "Forecast from the latest surfaces. Raises `HybridIVError` for another grid, unknown assets or impossible horizons."
-        return _day_forecast(self, validate_panel(panel), horizons, origin, samples, revised)
+                f"panel: its values from {self.first_day} to {self.last_day} are not those that the "
+                "model was trained on; train again, or accept them by revised=True"
+            )
 
 # %% ../nbs/65_model.ipynb #3e9a61bb
-class SurfaceModel(_Usable):
+@dataclass
+class SurfaceModel:
     "A fitted hybrid with what is needed to use it tomorrow: take the shipped one or train, save, load, forecast."
+
+    hybrid: NetworkForecaster  # fitted
+    fitted_on: FittedOn | None = None  # what it was fitted on, for the check; None: no check of values
 
     @classmethod
     def train(
@@ -125,137 +87,86 @@ class SurfaceModel(_Usable):
         panel: xr.Dataset,  # validated panel; its last fifth is the validation part
         config: HybridConfig = HybridConfig(),  # everything that defines the model
         valid_share: float = 0.2,  # share of the days kept for validation
-        checkpoint: str | Path | None = None,  # folder from which a training that was killed goes on
+        checkpoint: str | Path | None = None,  # folder from which a training that was killed resumes
         devices: DeviceConfig = DeviceConfig(),  # where it is trained
     ) -> SurfaceModel:
         "Train a hybrid on `panel`. Raises `HybridIVError` if the panel is too short or broken."
-        return _trained(Hybrid(config, checkpoint=checkpoint, devices=devices), panel, valid_share)
+        hybrid = panel_hybrid(config, checkpoint=checkpoint, devices=devices)
+        return cls(*_fitted(hybrid, panel, valid_share))
 
     @classmethod
     def pretrained(
         cls,
-        panel: xr.Dataset,  # validated panel of any assets, on any grid within that of the pretrained network
-        fine_tuning: TrainingConfig | None = None,  # train the shipped network further on the panel; None: not at all
+        panel: xr.Dataset,  # validated panel of any assets, on any grid that the network knows
+        fine_tuning: TrainingConfig | None = None,  # train the shipped network further; None: not at all
         valid_share: float = 0.2,  # share of the days kept for early stopping of fine-tuning
     ) -> SurfaceModel:
-        "Put the hybrid that comes with the package to work on `panel`: only its gate is settled. Raises `HybridIVError` out of range."
-        return _trained(PretrainedHybrid(fine_tuning=fine_tuning), panel, valid_share)
+        "Put the shipped hybrid to work on `panel`: only its gate is settled. Raises `HybridIVError` out of range."
+        return cls(*_fitted(shipped_hybrid(fine_tuning=fine_tuning), panel, valid_share))
 
     @classmethod
     def adopt(
         cls,
-        shared: Hybrid,  # from `load_shared`, or any fitted hybrid
+        shared: NetworkForecaster,  # from `load_hybrid`, or any fitted hybrid
         panel: xr.Dataset,  # validated panel of any assets on the same grid
         valid_share: float = 0.2,  # share of the days kept for validation
     ) -> SurfaceModel:
         "Put a trained network to work on another panel: only the gate is learned. Raises `HybridIVError` for another grid."
-        if not hasattr(shared, "network"):
-            raise HybridIVError(f"{shared.name}: has no network yet; fit or load it first")
-        return _trained(Hybrid.from_network(shared.network, shared.encoder, shared.name), panel, valid_share)
+        return cls(*_fitted(carried_over(shared), panel, valid_share))
+
+    def forecast(
+        self,
+        panel: xr.Dataset,  # panel of the same assets and grid, up to today
+        horizons: Sequence[int] = tuple(range(1, 31)),  # trading rows ahead
+        origin: str | pd.Timestamp | None = None,  # default: the last day of `panel`
+        samples: int = 0,  # draws from the latent posterior besides the point forecast
+        revised: bool = False,  # accept other values in the period of fitting than those learned from
+    ) -> xr.Dataset:  # iv (horizon, asset, maturity, moneyness), attention, spot, forward, rate, iv_draws
+        "Forecast from the latest surfaces. Raises `HybridIVError` for another grid, unknown assets or horizons."
+        panel, hybrid = validate_panel(panel), self.hybrid
+        check_horizons(horizons, hybrid.longest)
+        check_same_panel(hybrid.name, panel, hybrid.grid, hybrid.assets)
+        if self.fitted_on is not None:
+            self.fitted_on.check(panel, revised)
+        row = panel.sizes["date"] - 1
+        if origin is not None:
+            row = int(origin_index(hybrid.name, panel, [origin])[0])
+        day = [pd.Timestamp(panel["date"].values[row])]
+        parts = {"iv": hybrid.forecast(panel, day, horizons), "attention": hybrid.attention(panel, day)}
+        if samples:
+            parts["iv_draws"] = hybrid.draws(panel, day, horizons, samples)
+        out = xr.Dataset({name: part.isel(origin=0, drop=True) for name, part in parts.items()})
+        out = out.merge(panel.isel(date=row)[["spot", "forward", "rate"]].drop_vars("date"))
+        report = arbitrage_report(out["iv"], panel, row)
+        kind = panel.attrs["moneyness_kind"]
+        return out.assign_attrs(origin=str(day[0].date()), moneyness_kind=kind, **report)
 
 # %% ../nbs/65_model.ipynb #ef9008e1
-def _trained(hybrid: Hybrid | PretrainedHybrid, panel: xr.Dataset, valid_share: float) -> SurfaceModel:
+def _fitted(
+    hybrid: NetworkForecaster, panel: xr.Dataset, valid_share: float
+) -> tuple[NetworkForecaster, FittedOn]:
     "Fit to a panel whose last share serves as validation."
     panel = validate_panel(panel)
     if not 0 < valid_share < 1:
         raise HybridIVError(f"valid_share: must lie between 0 and 1, got {valid_share}")
     cut = int(round((1 - valid_share) * panel.sizes["date"]))
     hybrid.fit(panel.isel(date=slice(cut)), panel.isel(date=slice(cut, None)))
-    origin = Origin.of(panel)
-    return SurfaceModel(hybrid, panel_hash(panel), origin.last_day, origin)
+    return hybrid, FittedOn.of(panel)
 
-
-def _insight(
-    hybrid: Hybrid | PretrainedHybrid, panel: xr.Dataset, day: pd.Timestamp, horizons: Sequence[int], samples: int
-) -> dict[str, xr.DataArray]:
-    "Attention of one day, and draws where wanted."
-    if isinstance(hybrid, PretrainedHybrid):
-        attention, draw = window_attention(hybrid, panel, [day]), partial(pretrained_draws, hybrid)
-    else:
-        attention, draw = attention_weights(hybrid, panel, [day]), partial(draw_forecasts, hybrid)
-    draws = {"iv_draws": draw(panel, [day], horizons, samples, hybrid.network.config.seed)} if samples else {}
-    return {"attention": attention, **draws}
-
-
-def _day_forecast(
-    model: _Usable, panel: xr.Dataset, horizons: Sequence[int], origin: str | pd.Timestamp | None, samples: int, revised: bool
-) -> xr.Dataset:
-    "Point forecast, draws, attention and the arbitrage report of one day."
-    hybrid = model.hybrid
-    check_horizons(horizons, hybrid.network.config.longest)
-    check_same_panel(hybrid.name, panel, hybrid.grid, hybrid.assets)
-    if model.origin is not None:
-        model.origin.check(panel, revised)
-    row = [panel.sizes["date"] - 1] if origin is None else origin_index(hybrid.name, panel, [origin])
-    day = pd.Timestamp(panel["date"].values[row[0]])
-    data = {"iv": hybrid.forecast(panel, [day], horizons)} | _insight(hybrid, panel, day, horizons, samples)
-    today = panel.sel(date=day)[["spot", "forward", "rate"]].drop_vars("date")
-    ratio = forward_over_spot(panel, np.asarray(row))
-    found = breaches(data["iv"].isel(origin=0).values, hybrid.grid, forward_ratio=ratio if ratio is None else ratio[0])
-    report = {f"{kind}_breaches": int(b.found.sum()) for kind, b in found.items()}
-    report["empty_surfaces"] = int((~np.isfinite(data["iv"].values)).all((-2, -1)).sum())  # of assets without a history
-    parts = {name: array.isel(origin=0, drop=True) for name, array in data.items()}
-    return xr.Dataset(parts).merge(today).assign_attrs(origin=str(day.date()), moneyness_kind=panel.attrs["moneyness_kind"], **report)
-
-# %% ../nbs/65_model.ipynb #11755d84
-def _write(path: str | Path, network: HybridNetwork, more: dict[str, torch.Tensor], metadata: dict[str, str]) -> Path:
-    "Weights, more arrays and metadata in one safetensors file."
-    grid = network.vae.grid
-    metadata = metadata | {
-        "hybrid_iv": version("hybrid_iv"), "config": json.dumps(asdict(network.config)),
-        "maturities": json.dumps(grid.maturities), "moneyness": json.dumps(grid.moneyness),
-    }
-    weights = {name: value.contiguous() for name, value in (network.state_dict() | more).items()}
-    metadata["digest"] = _digest(weights, metadata)
-    return replace_atomically(path, lambda temporary: save_file(weights, temporary, metadata))
-
-
-def _digest(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
-    "Digest of the metadata (but a digest among them) and of name, type, shape and bytes of every weight."
-    texts = {name: text for name, text in sorted(metadata.items()) if name != "digest"}
-    found = hashlib.sha256(json.dumps(texts).encode())
-    for name, value in sorted(weights.items()):
-        found.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
-        found.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
-
-
-def _head(encoder: HeadEncoder | None) -> dict[str, torch.Tensor]:
-    "Weights of the by-construction head, if there is one."
-    return {} if encoder is None else {f"head.{name}": value for name, value in encoder.state_dict().items()}
-
-# %% ../nbs/65_model.ipynb #d7e0932f
-def _part(weights: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    "Arrays whose names begin with `prefix`, without it."
-    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-
-
-def _opened(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    "Arrays and metadata of a file whose digest is right."
-    with safe_open(str(path), framework="pt") as file:
-        metadata = file.metadata() or {}
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    if metadata.get("digest") != _digest(weights, metadata):
-        raise HybridIVError("its digest is missing, or is not that of its content: the file was damaged or changed")
-    return weights, metadata
-
-
-def _read(path: str | Path) -> tuple[Hybrid, dict[str, str]]:
-    "The hybrid with its network, unfitted, and the metadata of a file."
-    weights, metadata = _opened(path)
-    config = _config_of(json.loads(metadata["config"]))
-    grid = Grid(tuple(json.loads(metadata["maturities"])), tuple(json.loads(metadata["moneyness"])))
-    decoder = MixtureHead(grid) if config.vae.by_construction else None
-    network = HybridNetwork(new_vae(grid, config.vae, head=decoder), config).eval()
-    network.load_state_dict({name: value for name, value in weights.items() if not name.startswith("head.")})
-    head = _part(weights, "head.")
-    encoder = HeadEncoder(grid).eval() if head else None
-    if encoder is not None:
-        encoder.load_state_dict(head)
-    return Hybrid.from_network(network, encoder, metadata["name"]), metadata
-
-
-_DAMAGED = (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError)  # what a foreign file raises
+# %% ../nbs/65_model.ipynb #ececeba6
+def arbitrage_report(
+    iv: xr.DataArray,  # (horizon, asset, maturity, moneyness) forecast, annual decimals
+    panel: xr.Dataset,  # validated panel that it was made from
+    row: int,  # of the origin
+) -> dict[str, int]:  # `calendar_breaches`, `butterfly_breaches`, `empty_surfaces`
+    "What a forecast breaches, and how many of its surfaces are empty."
+    ratio = forward_over_spot(panel, np.array([row]))
+    grid_ratio = None if ratio is None else ratio[0]
+    grid = Grid(tuple(iv["maturity"].values), tuple(iv["moneyness"].values))
+    found = breaches(iv.values, grid, forward_ratio=grid_ratio)
+    report = {f"{kind}_breaches": int(one.found.sum()) for kind, one in found.items()}
+    empty = int((~np.isfinite(iv.values)).all((-2, -1)).sum())
+    return report | {"empty_surfaces": empty}
 
 # %% ../nbs/65_model.ipynb #df6a361e
 def save_model(
@@ -263,97 +174,19 @@ def save_model(
     path: str | Path,  # file to write, by custom `.safetensors`
 ) -> Path:  # the path written
     "Save weights and settings in one file without pickle."
-    hybrid = model.hybrid
-    facts = {
-        "name": hybrid.name, "assets": json.dumps(list(hybrid.assets)), "panel_hash": model.panel_hash, "last_day": model.last_day,
-        "origin": "null" if model.origin is None else json.dumps(asdict(model.origin)),
-    }  # fmt: skip
-    if isinstance(hybrid, PretrainedHybrid):
-        return _write(path, hybrid.network, *_settled(hybrid, facts))
-    return _write(path, hybrid.network, _head(hybrid.encoder), facts | {"gate": json.dumps(hybrid.gate.tolist()), "way": hybrid.way})
+    facts = None if model.fitted_on is None else asdict(model.fitted_on)
+    return save_hybrid(model.hybrid, path, {"fitted_on": facts})
 
 
 def load_model(
     path: str | Path,  # file written by `save_model`
 ) -> SurfaceModel:
-    "Load a model. Raises `HybridIVError` for a file that is missing, cut off, changed by a single byte or not one of ours."
-    try:
-        weights, metadata = _opened(path)
-        hybrid: Hybrid | PretrainedHybrid
-        if "pools" in metadata:
-            hybrid = _resettled(weights, metadata)
-        else:
-            hybrid = _read(path)[0]
-            hybrid.grid, hybrid.gate_rows = hybrid.network.vae.grid, 0  # fitted again, it trains anew
-            hybrid.gate, hybrid.way = np.array(json.loads(metadata["gate"])), _way_of(metadata["way"])
-        hybrid.assets, origin = tuple(json.loads(metadata["assets"])), json.loads(metadata["origin"])
-        return SurfaceModel(hybrid, metadata["panel_hash"], metadata["last_day"], None if origin is None else Origin(**origin))
-    except _DAMAGED as error:
-        raise HybridIVError(f"{path}: not a model saved by hybrid_iv ({error})") from error
-
-
-def _way_of(name: str) -> FreeBy:
-    "One of the ways to be free of arbitrage."
-    found: list[FreeBy] = [way for way in get_args(FreeBy) if way == name]
-    return found[0]
-
-# %% ../nbs/65_model.ipynb #a8d41f63
-def _settled(hybrid: PretrainedHybrid, facts: dict[str, str]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    "What a pretrained hybrid has besides its network: the gate's prior and record as arrays, the rest as text."
-    arrays = {f"prior.{part.name}": getattr(hybrid.pretrained.gate, part.name) for part in fields(GatePrior)}
-    if hybrid.record is not None:
-        arrays |= {f"record.{part.name}": getattr(hybrid.record, part.name) for part in fields(GateRecord)}
-    grid, gate = [hybrid.grid.maturities, hybrid.grid.moneyness], None if hybrid.gate is None else asdict(hybrid.gate)
-    facts |= {"pools": json.dumps(hybrid.pretrained.pools), "panel_grid": json.dumps(grid), "gate": json.dumps(gate)}
-    facts |= {"arbitrage_free": json.dumps(hybrid.arbitrage_free)}
-    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}, facts
-
-
-def _resettled(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> PretrainedHybrid:
-    "The pretrained hybrid that `_settled` took apart."
-    config, nodes = _config_of(json.loads(metadata["config"])), (tuple(json.loads(metadata[axis])) for axis in ("maturities", "moneyness"))
-    network = PretrainedNetwork(SurfaceVAE(Grid(*nodes), config.vae), config)
-    network.load_state_dict({name: value for name, value in weights.items() if not name.startswith(("prior.", "record."))})
-    prior, record = ({name: value.numpy() for name, value in _part(weights, prefix).items()} for prefix in ("prior.", "record."))
-    pools = tuple((int(steps), int(days)) for steps, days in json.loads(metadata["pools"]))
-    gate = json.loads(metadata["gate"])
-    hybrid = PretrainedHybrid(
-        Pretrained(network.eval(), GatePrior(**prior), pools), metadata["name"], None if gate is None else GateConfig(**gate),
-        json.loads(metadata["arbitrage_free"]))
-    hybrid.grid = Grid(*(tuple(axis) for axis in json.loads(metadata["panel_grid"])))
-    hybrid.record = GateRecord(**record) if record else None
-    return hybrid
-
-# %% ../nbs/65_model.ipynb #0681ce1e
-def save_shared(
-    hybrid: Hybrid,  # fitted or carried over
-    path: str | Path,  # file to write, by custom `.safetensors`
-) -> Path:  # the path written
-    "Save what belongs to no asset and no panel: the networks, their configuration and the grid. Raises `HybridIVError` if unfitted."
-    if not hasattr(hybrid, "network"):
-        raise HybridIVError(f"{hybrid.name}: has no network yet; fit it first")
-    return _write(path, hybrid.network, _head(hybrid.encoder), {"name": hybrid.name})
-
-
-def load_shared(
-    path: str | Path,  # file written by `save_shared` or by `save_model`
-) -> Hybrid:  # its `fit` keeps the network and learns the gate of a panel
-    "Load the shared part. Raises `HybridIVError` for a file that is missing, cut off, changed by a single byte or not one of ours."
-    try:
-        return _read(path)[0]
-    except _DAMAGED as error:
-        raise HybridIVError(f"{path}: not a network saved by hybrid_iv ({error})") from error
-
-# %% ../nbs/65_model.ipynb #10c5644b
-def _config_of(settings: dict[str, Any]) -> HybridConfig:
-    "The configuration that `asdict` wrote, with its nested parts and tuples restored."
-    kinds = {"vae": VAEConfig, "lstm": LSTMConfig, **dict.fromkeys(("vae_training", "lstm_training", "joint_training"), TrainingConfig)}
-
-    def restored(kind: Any, values: dict[str, Any]) -> Any:
-        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-
-    parts = {name: restored(kind, settings[name]) for name, kind in kinds.items() if settings.get(name) is not None}
-    return restored(HybridConfig, settings | parts)
+    "Load a model. Raises `HybridIVError` for a file that is missing, cut off, changed by a byte or not one of ours."
+    hybrid, facts = load_with_facts(path)
+    if not hasattr(hybrid, "grid") or "fitted_on" not in facts:
+        raise HybridIVError(f"{path}: holds a network that was not fitted to a panel; use load_hybrid")
+    about = facts["fitted_on"]
+    return SurfaceModel(hybrid, None if about is None else FittedOn(**about))
 
 # %% ../nbs/65_model.ipynb #8bca16a2
 def contract_price(

@@ -7,87 +7,89 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 from scipy import stats
 
-from .evaluation import BREAKDOWN_HORIZONS, error_by_liquidity, stressed_days
-from ..data.features import Split, check_horizons, last_known, standardise
-from ..models.forecaster import FORECAST_AXES, origin_index
-from ..models.hybrid import PaperHybrid
-from ..models.windows import origin_batches
+from ..data.features import Split, check_horizons, last_known
+from .evaluation import error_by_liquidity, stressed_days
 from .significance import cosine_count, diebold_mariano
+from ..metrics import REPORT_HORIZONS
+from ..models.forecaster import FORECAST_AXES, origin_index
 from ..surface import HybridIVError, validate_panel
 
 # %% auto #0
-__all__ = ['ATTENTION_COLUMNS', 'ASSET_ATTENTION_COLUMNS', 'CO_MOVEMENT_COLUMNS', 'LIQUIDITY_COLUMNS', 'attention_entropy',
-           'recent_weight', 'mean_by_lag', 'stressed_origins', 'Contrast', 'calm_against_stress', 'attention_synchrony',
-           'group_means', 'mean_correlation', 'synchrony_by_day', 'attention_table', 'attention_by_regime',
-           'paper_attention', 'CrossAttention', 'cross_attention', 'asset_attention_table', 'co_movement',
-           'co_movement_table', 'accuracy_by_liquidity', 'liquidity_table']
+__all__ = ['ATTENTION_COLUMNS', 'CO_MOVEMENT_COLUMNS', 'LIQUIDITY_COLUMNS', 'attention_entropy', 'recent_weight', 'mean_by_lag',
+           'stressed_origins', 'Contrast', 'calm_against_stress', 'synchrony_by_day', 'attention_by_regime',
+           'co_movement', 'co_movement_table', 'accuracy_by_liquidity', 'liquidity_table']
 
 # %% ../../nbs/evaluation/73_attention.ipynb #dcdbde21
 def attention_entropy(
-    weights: xr.DataArray,  # (..., axis) weights, not negative, which sum to one along `axis`; nan where there are none
-    axis: str = "lag",  # over which they sum to one
+    weights: xr.DataArray,  # (..., lag) weights that sum to one; nan where there are none
 ) -> xr.DataArray:  # (...) between 0 (one weight holds all) and 1 (all are equal)
-    "Entropy of the weights over the logarithm of their number. Raises `HybridIVError` for what are no weights."
-    checked = _checked(weights, axis)
-    terms = checked * np.log(checked.where(checked > 0, 1.0))
-    entropy = -terms.sum(axis, skipna=False) / math.log(checked.sizes[axis])
+    "Entropy of the weights over the logarithm of their number. Raises `HybridIVError`."
+    alpha = _checked(weights)
+    terms = alpha * np.log(alpha.where(alpha > 0, 1.0))
+    entropy = -terms.sum("lag", skipna=False) / math.log(alpha.sizes["lag"])
     return entropy.clip(0, 1).rename("entropy")
 
-
-def _checked(weights: xr.DataArray, axis: str) -> xr.DataArray:
+# %% ../../nbs/evaluation/73_attention.ipynb #196f27cc
+def _checked(weights: xr.DataArray) -> xr.DataArray:
     "The weights in double precision; refused unless they are not negative and sum to one."
-    if not isinstance(weights, xr.DataArray) or axis not in weights.dims or weights.sizes[axis] < 2:
-        raise HybridIVError(f"attention: needs a DataArray with at least two weights along {axis!r}")
+    if not isinstance(weights, xr.DataArray) or weights.sizes.get("lag", 0) < 2:
+        raise HybridIVError("attention: needs a DataArray with at least two weights along 'lag'")
     values = weights.astype(float)
-    total = values.sum(axis, skipna=False)
-    bad = (values < 0).any(axis) | (np.abs(total - 1) > 1e-3)
-    if bool(bad.any()):
-        raise HybridIVError(f"attention: {int(bad.sum())} rows along {axis!r} have a negative weight or do not sum to one")
+    total = values.sum("lag", skipna=False)
+    bad = int(((values < 0).any("lag") | (np.abs(total - 1) > 1e-3)).sum())
+    if bad:
+        what = "have a negative weight or do not sum to one"
+        raise HybridIVError(f"attention: {bad} rows along 'lag' {what}")
     return values
 
-# %% ../../nbs/evaluation/73_attention.ipynb #7bab4742
+# %% ../../nbs/evaluation/73_attention.ipynb #b88bd66c
 def recent_weight(
-    weights: xr.DataArray,  # (..., lag) weights that sum to one, lag 0 is the origin; coordinate `days` where steps are longer than a row
+    weights: xr.DataArray,  # (..., lag) weights that sum to one, lag 0 is the origin
     rows: int = 5,  # trading rows that count as recent, the origin included
 ) -> xr.DataArray:  # (...) share of the weight, between 0 and 1
-    "Weight on the most recent rows; equal weights give `rows` over the length of the window. A step counts by the share of its days."
-    checked = _checked(weights, "lag")
-    days = checked["days"] if "days" in checked.coords else xr.ones_like(checked["lag"])
+    "Weight on the most recent rows; equal weights give `rows` over the length of the window."
+    alpha = _checked(weights)
+    days = alpha["days"] if "days" in alpha.coords else xr.ones_like(alpha["lag"])
     last = int(days.sum())
     if not 1 <= rows <= last:
         raise HybridIVError(f"attention: recent rows must be 1 to {last}, got {rows}")
-    first = checked["lag"] - (days - 1) / 2  # newest day of each step
-    inside = ((rows - first) / days).clip(0, 1)
-    return (checked * inside).sum("lag", skipna=False).rename("recent_weight").reset_coords(drop=True)
+    newest = alpha["lag"] - (days - 1) / 2  # newest day of each step
+    inside = ((rows - newest) / days).clip(0, 1)
+    recent = (alpha * inside).sum("lag", skipna=False)
+    return recent.rename("recent_weight").reset_coords(drop=True)
 
-
+# %% ../../nbs/evaluation/73_attention.ipynb #37a1e95a
 def mean_by_lag(
     weights: xr.DataArray,  # (origin, asset, lag) weights that sum to one
     stressed: np.ndarray,  # (origin,) true under stress
-) -> pd.DataFrame:  # by lag: mean weight `all`, `calm`, `stress` (nan where there is no such origin), and `uniform`
+) -> pd.DataFrame:  # by lag: means `all`, `calm`, `stress` (nan without such an origin), `uniform`
     "Mean weight on each lag, over origins and assets."
-    checked, mask = _checked(weights, "lag"), _mask(weights, stressed)
-    parts = {"all": np.ones_like(mask), "calm": ~mask, "stress": mask}
-    columns = {name: checked.isel(origin=np.flatnonzero(part)).mean(("origin", "asset")).values for name, part in parts.items()}
-    return pd.DataFrame(columns, index=pd.Index(checked["lag"].values, name="lag")).assign(uniform=1 / checked.sizes["lag"])
+    alpha = _checked(weights)
+    columns = {
+        name: alpha.isel(origin=np.flatnonzero(part)).mean(("origin", "asset")).values
+        for name, part in _regimes(weights, stressed).items()
+    }
+    table = pd.DataFrame(columns, index=pd.Index(alpha["lag"].values, name="lag"))
+    return table.assign(uniform=1 / alpha.sizes["lag"])
 
-
-def _mask(data: xr.DataArray, stressed: np.ndarray) -> np.ndarray:
-    "The regime of each origin, refused if it has another length."
-    mask = np.asarray(stressed, bool)
-    if mask.shape != (data.sizes["origin"],):
-        raise HybridIVError(f"attention: needs one regime for each of {data.sizes['origin']} origins, got {mask.shape}")
-    return mask
+# %% ../../nbs/evaluation/73_attention.ipynb #5c0ebb95
+def _regimes(data: xr.DataArray, stressed: np.ndarray) -> dict[str, np.ndarray]:
+    "Which origins belong to `all`, `calm` and `stress`; refused if their number differs."
+    mask, count = np.asarray(stressed, bool), data.sizes["origin"]
+    if mask.shape != (count,):
+        raise HybridIVError(
+            f"attention: needs one regime for each of {count} origins, got {mask.shape}"
+        )
+    return {"all": np.ones_like(mask), "calm": ~mask, "stress": mask}
 
 # %% ../../nbs/evaluation/73_attention.ipynb #a3dbf214
 def stressed_origins(
@@ -96,13 +98,14 @@ def stressed_origins(
     split: Split,  # the rule is fixed on its training part
     quantile: float = 0.8,  # of the mean level over the training days
 ) -> np.ndarray:  # (origin,) true under stress
-    "Regime of each origin. Raises `HybridIVError` for origins that are not days of the test part."
+    "Regime of each origin. Raises `HybridIVError` for days outside the test part."
     panel = validate_panel(panel)
     rows = origin_index("attention", panel, pd.DatetimeIndex(weights["origin"].values))
-    test = split.rows(pd.DatetimeIndex(panel["date"].values), "test")
-    if not np.isin(rows, test).all():
-        day = pd.Timestamp(panel["date"].values[rows[~np.isin(rows, test)][0]]).date()
-        raise HybridIVError(f"attention: {day} does not lie in the test part; calm and stress are compared there only")
+    test = np.isin(rows, split.rows(pd.DatetimeIndex(panel["date"].values), "test"))
+    if not test.all():
+        day = pd.Timestamp(panel["date"].values[rows[~test][0]]).date()
+        what = "does not lie in the test part; calm and stress are compared there only"
+        raise HybridIVError(f"attention: {day} {what}")
     return stressed_days(panel, split, quantile)[rows]
 
 # %% ../../nbs/evaluation/73_attention.ipynb #1087c477
@@ -113,112 +116,69 @@ class Contrast:
     calm: float  # mean over calm origins, nan where there are none
     stress: float  # mean over stressed origins, nan where there are none
     difference: float  # stress less calm
-    low: float  # lower end of the interval of the difference, nan where it cannot be had
+    low: float  # lower end of the 95 % interval of the difference, nan where it cannot be had
     high: float  # its upper end
-    calm_origins: int  # how many
-    stressed_origins: int  # how many
 
-
+# %% ../../nbs/evaluation/73_attention.ipynb #47eba7cc
 def calm_against_stress(
     values: xr.DataArray,  # (origin, ...) any unit; other axes are averaged, nan is left out
     stressed: np.ndarray,  # (origin,) true under stress
     memory: int = 10,  # trading rows over which the series depends on itself
-    level: float = 0.95,  # confidence
-) -> Contrast:  # same unit
-    "Mean under stress less mean in calm, with a fixed-smoothing interval; nan where a regime has no origin or the series is too short."
-    mask = _mask(values, stressed)
-    series = values.mean([axis for axis in values.dims if axis != "origin"], skipna=True).values.astype(float)
-    known = np.isfinite(series)
+) -> Contrast:  # same unit; nan where a regime has no origin or the series is too short
+    "Mean under stress less mean in calm, with a fixed-smoothing interval of 95 %."
+    mask = _regimes(values, stressed)["stress"]
+    series, known = _by_origin(values)
     series, mask = series[known], mask[known]
-    calm, stress = (float(series[part].mean()) if part.any() else math.nan for part in (~mask, mask))
+    calm, stress = (float(series[p].mean()) if p.any() else math.nan for p in (~mask, mask))
     half = math.nan
     if mask.any() and not mask.all():
         residual = _residual(series, mask, stress) - _residual(series, ~mask, calm)
-        half = _half_width(residual, max(abs(calm), abs(stress)), memory, level)
+        half = _half_width(residual, max(abs(calm), abs(stress)), memory)
     difference = stress - calm
-    return Contrast(calm, stress, difference, difference - half, difference + half, int((~mask).sum()), int(mask.sum()))
+    return Contrast(calm, stress, difference, difference - half, difference + half)
+
+# %% ../../nbs/evaluation/73_attention.ipynb #ae3b2b3e
+def _by_origin(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    "Mean over all other axes (origin,), and where it is known."
+    others = [axis for axis in values.dims if axis != "origin"]
+    series = values.mean(others, skipna=True).values.astype(float)
+    return series, np.isfinite(series)
 
 # %% ../../nbs/evaluation/73_attention.ipynb #66d0e9b3
 def _residual(series: np.ndarray, part: np.ndarray, mean: float) -> np.ndarray:
-    "What each origin adds to the error of the mean over a part of the origins, scaled so that its own mean is that error."
+    "What each origin adds to the error of the mean over a part of the origins."
     return np.where(part, series - mean, 0.0) / part.mean()
 
-
-def _half_width(residual: np.ndarray, size: float, memory: int, level: float) -> float:
-    "Half of the interval of what `residual` is the error of; `size` says what counts as no variation."
+# %% ../../nbs/evaluation/73_attention.ipynb #cb6d3d4d
+def _half_width(residual: np.ndarray, size: float, memory: int) -> float:
+    "Half of the 95 % interval; `size` says what counts as no variation."
     count, scale = cosine_count(len(residual), memory), float(residual.std())
     if count < 1 or len(residual) < 4:
         return math.nan
     if scale <= 1e-9 * max(size, 1e-12):
         return 0.0  # no variation within either regime
-    one = diebold_mariano(1 + residual / scale, np.zeros(len(residual)), memory)  # mean 1, so that 1 / statistic is its error
-    return float(stats.t.ppf(0.5 + level / 2, count) * scale / one.statistic)
+    one = diebold_mariano(1 + residual / scale, np.zeros(len(residual)), memory)
+    return float(stats.t.ppf(0.975, count) * scale / one.statistic)
 
 # %% ../../nbs/evaluation/73_attention.ipynb #d8230a4f
-_STILL = 1e-6  # weights (or changes of ln iv) that vary less than this do not vary
+_NO_VARIATION = 1e-6  # weights (or changes of ln iv) that vary less than this do not vary
 
-
-def _deviations(weights: xr.DataArray) -> xr.DataArray:
-    "Weights (origin, asset, lag) less the mean profile of each asset."
-    checked = _checked(weights, "lag").transpose("origin", "asset", "lag")
-    return checked - checked.mean("origin")
-
-
-def _correlations(table: pd.DataFrame) -> xr.DataArray:
-    "Correlation (asset, other) of the columns, on the rows that two have in common; nan where one does not vary."
-    moving = table.loc[:, table.std(ddof=0) > _STILL]
-    matrix = moving.corr().reindex(index=table.columns, columns=table.columns)
-    return xr.DataArray(matrix.to_numpy(), {"asset": list(table.columns), "other": list(table.columns)}, ("asset", "other"))
-
-
-def attention_synchrony(
-    weights: xr.DataArray,  # (origin, asset, lag) weights that sum to one
-) -> xr.DataArray:  # (asset, other) correlations
-    "Correlation between assets of what each weight deviates from its asset's mean profile."
-    deviations = _deviations(weights)
-    flat = deviations.transpose("origin", "lag", "asset").values.reshape(-1, deviations.sizes["asset"])
-    return _correlations(pd.DataFrame(flat, columns=deviations["asset"].values)).rename("synchrony")
-
-# %% ../../nbs/evaluation/73_attention.ipynb #8144d79a
-def group_means(
-    matrix: xr.DataArray,  # (asset, other) such as correlations
-    groups: Mapping[str, str],  # asset to group, for instance `index` and `stock`; assets without one are left out
-) -> pd.DataFrame:  # (group, group) mean over pairs of different assets, nan where there is no pair
-    "Mean of a matrix within and between groups of assets. Raises `HybridIVError` for unknown assets."
-    unknown = sorted(set(groups) - set(map(str, matrix["asset"].values)))
-    if unknown:
-        raise HybridIVError(f"groups: {unknown} are not among the assets")
-    values = matrix.transpose("asset", "other").values.astype(float)
-    values = np.where(np.eye(len(values), dtype=bool), np.nan, values)
-    labels = [groups.get(str(asset)) for asset in matrix["asset"].values]
-    frame = pd.DataFrame(values, index=labels, columns=labels)
-    names = sorted(set(groups.values()))
-    return pd.DataFrame([[_mean(frame.loc[[a], [b]].to_numpy()) for b in names] for a in names], names, names)
-
-
-def _mean(values: np.ndarray) -> float:
-    "Mean of what is finite, nan if nothing is."
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else math.nan
-
-
-def mean_correlation(
-    matrix: xr.DataArray,  # (asset, other) correlations
-) -> float:  # between -1 and 1
-    "Mean over pairs of different assets, nan if there are none."
-    return _mean(_pairs(matrix))
-
-
-def _pairs(matrix: xr.DataArray) -> np.ndarray:
-    "Entries above the diagonal."
-    values = matrix.transpose("asset", "other").values.astype(float)
-    return values[np.triu_indices(len(values), 1)]
+# %% ../../nbs/evaluation/73_attention.ipynb #74fee411
+def _unit_deviations(weights: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    "Deviations as unit vectors (origin, asset, lag), and where there are any (origin, asset)."
+    alpha = _checked(weights).transpose("origin", "asset", "lag")
+    deviations = alpha - alpha.mean("origin")
+    centred = (deviations - deviations.mean("lag")).values
+    norm = np.sqrt((centred**2).mean(-1))
+    moving = np.isfinite(norm) & (norm > _NO_VARIATION)
+    unit = np.where(moving[..., None], centred, 0.0) / np.where(moving, norm, 1.0)[..., None]
+    return unit / math.sqrt(centred.shape[-1]), moving
 
 # %% ../../nbs/evaluation/73_attention.ipynb #3a771756
 def synchrony_by_day(
     weights: xr.DataArray,  # (origin, asset, lag) weights that sum to one
     assets: Sequence[Hashable] | None = None,  # among which assets, default: all
-    others: Sequence[Hashable] | None = None,  # pairs of one of `assets` with one of these; default: pairs among `assets`
+    others: Sequence[Hashable] | None = None,  # pairs with these; default: among `assets`
 ) -> xr.DataArray:  # (origin,) between -1 and 1; nan where no pair has deviations
     "Mean correlation, over pairs of assets, of the deviations at each origin."
     members = list(weights["asset"].values if assets is None else assets)
@@ -232,222 +192,193 @@ def synchrony_by_day(
     mean = np.divide(sums, pairs, out=np.full(sums.shape, np.nan), where=pairs > 0)
     return xr.DataArray(mean, {"origin": weights["origin"]}, ("origin",), name="synchrony")
 
-
-def _unit_deviations(weights: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    "Deviations of each origin as unit vectors (origin, asset, lag), zero where there are none, and where there are (origin, asset)."
-    deviations = _deviations(weights)
-    centred = (deviations - deviations.mean("lag")).values
-    norm = np.sqrt((centred**2).mean(-1))
-    moving = np.isfinite(norm) & (norm > _STILL)
-    unit = np.where(moving[..., None], centred, 0.0) / np.where(moving, norm, 1.0)[..., None] / math.sqrt(centred.shape[-1])
-    return unit, moving
-
 # %% ../../nbs/evaluation/73_attention.ipynb #6112a96f
-def _measures(weights: xr.DataArray, groups: Mapping[str, str] | None, recent: int) -> dict[str, xr.DataArray]:
-    "Series by origin: entropy, recent weight, synchrony of all, within each group and between any two."
-    series = {"entropy": attention_entropy(weights), f"weight on last {recent} rows": recent_weight(weights, recent)}
-    series["synchrony"] = synchrony_by_day(weights)
+def _measures(
+    weights: xr.DataArray, groups: Mapping[str, str] | None, recent: int
+) -> dict[str, xr.DataArray]:
+    "Series by origin: entropy, recent weight, synchrony of all, within and between groups."
+    series = {
+        "entropy": attention_entropy(weights),
+        f"weight on last {recent} rows": recent_weight(weights, recent),
+        "synchrony": synchrony_by_day(weights),
+    }
     members: dict[str, list[str]] = {}
-    for asset, group in (groups or {}).items():
+    for asset, group in sorted((groups or {}).items(), key=lambda item: item[1]):
         members.setdefault(group, []).append(asset)
-    names = sorted(members)
-    series |= {f"synchrony: {name}": synchrony_by_day(weights, members[name]) for name in names if len(members[name]) > 1}
+    for name, own in members.items():
+        if len(own) > 1:
+            series[f"synchrony: {name}"] = synchrony_by_day(weights, own)
+    names = list(members)
     for i, one in enumerate(names):
-        series |= {f"synchrony: {one} and {two}": synchrony_by_day(weights, members[one], members[two]) for two in names[i + 1 :]}
+        for two in names[i + 1 :]:
+            pairs = synchrony_by_day(weights, members[one], members[two])
+            series[f"synchrony: {one} and {two}"] = pairs
     return series
 
-
-def attention_table(
-    weights: xr.DataArray,  # (origin, asset, lag) weights of test origins
-    stressed: np.ndarray,  # (origin,) true under stress, from `stressed_origins`
-    groups: Mapping[str, str] | None = None,  # asset to group; adds the synchrony within each group and between groups
-    recent: int = 5,  # trading rows that count as recent
-    memory: int = 10,  # trading rows over which a series depends on itself
-) -> pd.DataFrame:  # by quantity: the fields of `Contrast`
-    "Entropy, recent weight and synchrony, calm against stress."
-    series = _measures(weights, groups, recent)
-    rows = {name: asdict(calm_against_stress(values, stressed, memory)) for name, values in series.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
-
 # %% ../../nbs/evaluation/73_attention.ipynb #a61c5d07
-ATTENTION_COLUMNS = ("dataset", "model", "measure", "regime", "value", "low", "high")  # regime `difference`: stress less calm
+ATTENTION_COLUMNS = ("dataset", "model", "measure", "regime", "value", "low", "high")
 
-
+# %% ../../nbs/evaluation/73_attention.ipynb #be063201
 def attention_by_regime(
     weights: xr.DataArray,  # (origin, asset, lag) weights of test origins
     stressed: np.ndarray,  # (origin,) true under stress, from `stressed_origins`
     dataset: str = "panel",  # how the dataset is called in the table
     model: str = "model",  # how the model is called in the table
-    groups: Mapping[str, str] | None = None,  # asset to group, for instance `indices` and `stocks`
+    groups: Mapping[str, str] | None = None,  # asset to group, such as `indices` and `stocks`
     recent: int = 5,  # trading rows that count as recent
     memory: int = 10,  # trading rows over which a series depends on itself
-) -> pd.DataFrame:  # ATTENTION_COLUMNS: means, intervals of nominally 95 %, nan where there is no origin; `origins`: how many
-    "The measures of `attention_table` in long form."
-    mask = _mask(weights, stressed)
-    parts = {"all": np.ones_like(mask), "calm": ~mask, "stress": mask}
-    rows: list[tuple[Any, ...]] = [("origins", regime, float(part.sum()), math.nan, math.nan) for regime, part in parts.items()]
+) -> pd.DataFrame:  # ATTENTION_COLUMNS; regimes all, calm, stress, difference; nan without origins
+    "Measures of attention by regime, with intervals of nominally 95 %."
+    parts = _regimes(weights, stressed)
+    rows: list[tuple[Any, ...]] = [
+        ("origins", regime, float(part.sum()), math.nan, math.nan) for regime, part in parts.items()
+    ]
     for name, values in _measures(weights, groups, recent).items():
-        series = values.mean([axis for axis in values.dims if axis != "origin"], skipna=True).values.astype(float)
-        known = np.isfinite(series)
+        series, known = _by_origin(values)
         for regime, part in parts.items():
-            inside, have = part[known], series[known]
-            mean = float(have[inside].mean()) if inside.any() else math.nan
-            half = _half_width(_residual(have, inside, mean), abs(mean), memory, 0.95) if inside.any() else math.nan
-            rows.append((name, regime, mean, mean - half, mean + half))
+            rows.append((name, regime, *_mean_interval(series[known], part[known], memory)))
         gap = calm_against_stress(values, stressed, memory)
         rows.append((name, "difference", gap.difference, gap.low, gap.high))
-    return pd.DataFrame([(dataset, model, *row) for row in rows], columns=list(ATTENTION_COLUMNS))
+    table = [(dataset, model, *row) for row in rows]
+    return pd.DataFrame(table, columns=list(ATTENTION_COLUMNS))
 
-# %% ../../nbs/evaluation/73_attention.ipynb #52aa01c2
-def paper_attention(
-    hybrid: PaperHybrid,  # fitted
-    history: xr.Dataset,  # panel that holds every origin and what came before it
-    origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
-) -> xr.DataArray:  # (origin, asset, lag) weights that sum to one, of the one asset `market`; nan where the history is too short
-    "Attention of the paper's network on its window, for the first day ahead. Raises `HybridIVError` for unknown origins."
-    history = validate_panel(history)
-    rows, window, data = origin_index(hybrid.name, history, origins), hybrid.config.window, standardise(history)
-    out, ready, done = np.full((len(rows), window), np.nan), np.flatnonzero(rows + 1 >= window), 0
-    for batch in origin_batches(data, rows[ready], window, hybrid.config.origins * len(hybrid.assets)):
-        with torch.no_grad():
-            weights = hybrid.network(batch, 1)[2].flip(-1)  # newest day first
-        out[ready[done : done + len(weights)]] = weights.double().numpy()
-        done += len(weights)
-    coordinates = {"origin": history["date"].values[rows], "asset": ["market"], "lag": np.arange(window)}
-    return xr.DataArray(out[:, None], coordinates, ("origin", "asset", "lag"), name="attention")
-
-# %% ../../nbs/evaluation/73_attention.ipynb #ba763d47
-@dataclass(frozen=True)
-class CrossAttention:
-    "Who attends to whom."
-
-    matrix: xr.DataArray  # (asset, other) mean weight
-    by_asset: pd.DataFrame  # `own`: weight on itself; `entropy`: of its weights, 0 to 1; `received`: mean weight given to it by the others
-    on_others: Contrast  # mean weight that is not on the asset itself, calm against stress
-
-
-def cross_attention(
-    weights: xr.DataArray,  # (origin, asset, other) weights that sum to one over `other`; the same assets on both axes
-    stressed: np.ndarray,  # (origin,) true under stress
-    memory: int = 10,  # trading rows over which the series depends on itself
-) -> CrossAttention:
-    "Summary of attention across assets. Raises `HybridIVError` unless both axes hold the same assets in the same order."
-    checked = _checked(weights, "other").transpose("origin", "asset", "other")
-    if not np.array_equal(checked["asset"].values, checked["other"].values):
-        raise HybridIVError("attention: the axes `asset` and `other` must hold the same assets in the same order")
-    matrix = checked.mean("origin")
-    diagonal = np.eye(matrix.sizes["asset"], dtype=bool)
-    entropy = attention_entropy(checked, "other").mean("origin").values
-    received = np.nanmean(np.where(diagonal, np.nan, matrix.values), 0)
-    columns = {"own": np.diag(matrix.values), "entropy": entropy, "received": received}
-    own = xr.DataArray(np.diagonal(checked.values, axis1=1, axis2=2), dims=("origin", "asset"))
-    return CrossAttention(matrix, pd.DataFrame(columns, index=matrix["asset"].values), calm_against_stress(1 - own, stressed, memory))
-
-# %% ../../nbs/evaluation/73_attention.ipynb #5c92e7d3
-ASSET_ATTENTION_COLUMNS = ("dataset", "model", "asset", "other", "regime", "weight")  # regime: all, calm or stress
-
-
-def asset_attention_table(
-    weights: xr.DataArray,  # (origin, asset, other) weights that sum to one over `other`
-    stressed: np.ndarray,  # (origin,) true under stress
-    dataset: str = "panel",  # how the dataset is called in the table
-    model: str = "model",  # how the model is called in the table
-) -> pd.DataFrame:  # ASSET_ATTENTION_COLUMNS: mean weights, nan where a regime has no origin
-    "Who attends to whom, in long form."
-    checked, mask = _checked(weights, "other").transpose("origin", "asset", "other"), _mask(weights, stressed)
-    parts = {"all": np.ones_like(mask), "calm": ~mask, "stress": mask}
-    frames = [checked.isel(origin=np.flatnonzero(part)).mean("origin").to_series().rename("weight").reset_index().assign(regime=regime)
-              for regime, part in parts.items()]
-    return pd.concat(frames, ignore_index=True).assign(dataset=dataset, model=model)[list(ASSET_ATTENTION_COLUMNS)]
+# %% ../../nbs/evaluation/73_attention.ipynb #b3f485c0
+def _mean_interval(
+    series: np.ndarray, part: np.ndarray, memory: int
+) -> tuple[float, float, float]:
+    "Mean over a part of the origins, and the ends of its interval; nan where there is none."
+    if not part.any():
+        return math.nan, math.nan, math.nan
+    mean = float(series[part].mean())
+    half = _half_width(_residual(series, part, mean), abs(mean), memory)
+    return mean, mean - half, mean + half
 
 # %% ../../nbs/evaluation/73_attention.ipynb #dbe25624
 def co_movement(
     forecast: xr.DataArray,  # iv on FORECAST_AXES, annual decimal
     panel: xr.Dataset,  # panel with origins and targets
     horizon: int,  # trading rows ahead, one of the forecast's
-) -> xr.Dataset:  # `forecast` and `realised` (asset, other) correlations; `forecast_change`, `realised_change` (origin, asset) of ln iv
-    "Correlation between assets of forecast and of realised changes. Raises `HybridIVError` for an unknown horizon or origin."
-    panel, point = validate_panel(panel), forecast.median("sample") if "sample" in forecast.dims else forecast
-    if point.dims != FORECAST_AXES or horizon not in point["horizon"].values:
-        raise HybridIVError(f"co-movement: needs a forecast on {FORECAST_AXES} with horizon {horizon}, got {point.dims}")
-    rows = origin_index("co-movement", panel, pd.DatetimeIndex(point["origin"].values))
+) -> xr.Dataset:  # `forecast`, `realised` (asset, other); `..._change` (origin, asset) of ln iv
+    "Correlation between assets of forecast and of realised changes. Raises `HybridIVError`."
+    panel = validate_panel(panel)
+    if "sample" in forecast.dims:
+        forecast = forecast.median("sample")
+    if forecast.dims != FORECAST_AXES or horizon not in forecast["horizon"].values:
+        what = f"a forecast on {FORECAST_AXES} with horizon {horizon}, got {forecast.dims}"
+        raise HybridIVError(f"co-movement: needs {what}")
+    rows = origin_index("co-movement", panel, pd.DatetimeIndex(forecast["origin"].values))
     inside = rows + horizon < panel.sizes["date"]
-    rows, iv = rows[inside], panel["iv"].values
-    today, came = np.log(last_known(iv)[rows]), np.log(iv[rows + horizon])
-    guess = np.log(point.sel(horizon=horizon).values[inside])
-    counted = np.isfinite(came) & np.isfinite(today) & panel["observed"].values[rows + horizon]
-    axes, out = ("origin", "asset"), {}
-    coordinates = {"origin": panel["date"].values[rows], "asset": panel["asset"].values}
-    for name, later in (("forecast", guess), ("realised", came)):
-        sums = np.where(counted, later - today, 0.0).sum((-2, -1))
-        number = counted.sum((-2, -1))
-        change = np.divide(sums, number, out=np.full(sums.shape, np.nan), where=number > 0)
-        out[f"{name}_change"] = xr.DataArray(change, coordinates, axes)
-        out[name] = _correlations(pd.DataFrame(change, columns=panel["asset"].values))
+    guess = forecast.sel(horizon=horizon).values[inside]
+    out = {}
+    for name, change in _changes(panel, rows[inside], horizon, guess).items():
+        out[f"{name}_change"] = change
+        out[name] = _correlations(change)
     return xr.Dataset(out)
+
+# %% ../../nbs/evaluation/73_attention.ipynb #7ecf4c40
+def _changes(
+    panel: xr.Dataset, rows: np.ndarray, horizon: int, guess: np.ndarray
+) -> dict[str, xr.DataArray]:
+    "Mean change of ln iv (origin, asset) until the target, `forecast` and `realised`."
+    iv = panel["iv"].values
+    today, realised = np.log(last_known(iv)[rows]), np.log(iv[rows + horizon])
+    counted = np.isfinite(realised) & np.isfinite(today) & panel["observed"].values[rows + horizon]
+    labels = {"origin": panel["date"].values[rows], "asset": panel["asset"].values}
+    number, out = counted.sum((-2, -1)), {}
+    for name, later in (("forecast", np.log(guess)), ("realised", realised)):
+        sums = np.where(counted, later - today, 0.0).sum((-2, -1))
+        change = np.divide(sums, number, out=np.full(sums.shape, np.nan), where=number > 0)
+        out[name] = xr.DataArray(change, labels, ("origin", "asset"))
+    return out
+
+# %% ../../nbs/evaluation/73_attention.ipynb #51cf4299
+def _correlations(change: xr.DataArray) -> xr.DataArray:
+    "Correlation (asset, other) on the origins that two have in common; nan without variation."
+    names = list(change["asset"].values)
+    table = pd.DataFrame(change.values, columns=change["asset"].values)
+    moving = table.loc[:, table.std(ddof=0) > _NO_VARIATION]
+    matrix = moving.corr().reindex(index=table.columns, columns=table.columns)
+    return xr.DataArray(matrix.to_numpy(), {"asset": names, "other": names}, ("asset", "other"))
 
 # %% ../../nbs/evaluation/73_attention.ipynb #20c6b05f
 CO_MOVEMENT_COLUMNS = (
-    "dataset", "model", "horizon", "regime", "forecast", "realised", "agreement", "forecast_change", "realised_change", "origins",
-)  # correlations and their agreement without a unit, mean changes of ln iv, number of origins
+    "dataset", "model", "horizon", "regime", "forecast", "realised", "agreement",
+    "forecast_change", "realised_change", "origins",
+)  # fmt: skip
 
-
+# %% ../../nbs/evaluation/73_attention.ipynb #4c298887
 def co_movement_table(
     forecast: xr.DataArray,  # iv on FORECAST_AXES, annual decimal
     panel: xr.Dataset,  # panel with origins and targets
     stressed: np.ndarray,  # (origin,) true under stress
-    horizons: Sequence[int] = BREAKDOWN_HORIZONS,  # trading rows ahead, where the forecast has them
+    horizons: Sequence[int] = REPORT_HORIZONS,  # trading rows ahead, where the forecast has them
     dataset: str = "panel",  # how the dataset is called in the table
     model: str = "model",  # how the model is called in the table
-) -> pd.DataFrame:  # CO_MOVEMENT_COLUMNS
-    "Co-movement of forecasts beside what came, in calm and under stress; regimes of fewer than ten origins are left out."
+) -> pd.DataFrame:  # CO_MOVEMENT_COLUMNS: correlations and agreement, mean changes of ln iv
+    "Co-movement of forecasts beside the realised one, by horizon and regime."
     check_horizons(horizons)
-    mask, out = _mask(forecast, stressed), []
+    parts, out = _regimes(forecast, stressed), []
     for horizon in [h for h in horizons if h in forecast["horizon"].values]:
-        for regime, part in (("all", np.ones_like(mask)), ("calm", ~mask), ("stress", mask)):
-            if part.sum() < 10:
-                continue
-            found = co_movement(forecast.isel(origin=np.flatnonzero(part)), panel, horizon)
-            pairs = pd.DataFrame({name: _pairs(found[name]) for name in ("forecast", "realised")}).dropna()
-            agreement = pairs.corr().iloc[0, 1] if len(pairs) > 2 else math.nan
-            means = [mean_correlation(found[name]) for name in ("forecast", "realised")]
-            changes = [float(found[f"{name}_change"].mean()) for name in ("forecast", "realised")]
-            out.append((dataset, model, horizon, regime, *means, agreement, *changes, found.sizes["origin"]))
+        for regime, part in parts.items():
+            if part.sum() >= 10:
+                found = co_movement(forecast.isel(origin=np.flatnonzero(part)), panel, horizon)
+                out.append((dataset, model, horizon, regime, *_summary(found)))
     return pd.DataFrame(out, columns=list(CO_MOVEMENT_COLUMNS))
+
+# %% ../../nbs/evaluation/73_attention.ipynb #3f163597
+def _summary(found: xr.Dataset) -> tuple[float, ...]:
+    "Mean correlations, their agreement, mean changes, and the number of origins."
+    names = ("forecast", "realised")
+    above = np.triu_indices(found.sizes["asset"], 1)
+    pairs = pd.DataFrame({name: found[name].values[above] for name in names})
+    means = [_mean(pairs[name].to_numpy(float)) for name in names]
+    both = pairs.dropna()
+    agreement = both.corr().iloc[0, 1] if len(both) > 2 else math.nan
+    changes = [float(found[f"{name}_change"].mean()) for name in names]
+    return (*means, agreement, *changes, found.sizes["origin"])
+
+# %% ../../nbs/evaluation/73_attention.ipynb #74454caf
+def _mean(values: np.ndarray) -> float:
+    "Mean of what is finite, nan if nothing is."
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else math.nan
 
 # %% ../../nbs/evaluation/73_attention.ipynb #87d47784
 def accuracy_by_liquidity(
     metrics: pd.DataFrame,  # rows of metrics.csv, with breakdown by asset
     ranks: pd.Series,  # by asset: 1 is the most liquid, as of `liquidity_ranks`
     metric: str = "mae",  # any metric of the table, such as `mae` or `skill`
-    cells: str = "observed",  # `observed` or `grid`
-    draws: int = 2000,  # random orders, where there are more than seven assets
-    seed: int = 0,  # of these orders
 ) -> pd.DataFrame:  # by model and horizon: rank correlation, two-sided p-value, number of assets
-    "Rank correlation of a metric with liquidity over assets. Raises `HybridIVError` for fewer than four assets."
-    rows = metrics[(metrics["metric"] == metric) & (metrics["cells"] == cells) & metrics["asset"].isin(ranks.index)]
+    "Rank correlation with liquidity over assets. Raises `HybridIVError` for fewer than four."
+    wanted = (metrics["metric"] == metric) & (metrics["cells"] == "observed")
+    rows = metrics[wanted & metrics["asset"].isin(ranks.index)]
     assets = [asset for asset in ranks.index if asset in set(rows["asset"])]
     if len(assets) < 4:
-        raise HybridIVError(f"liquidity: {len(assets)} assets with {metric} are too few for a rank correlation, needs 4")
-    liquidity, orders = ranks[assets].rank().to_numpy(float), _orders(len(assets), draws, seed)
-    values = rows.pivot_table(index=["model", "horizon"], columns="asset", values="value", sort=False)[assets].dropna()
+        few = f"{len(assets)} assets with {metric} are too few for a rank correlation, needs 4"
+        raise HybridIVError(f"liquidity: {few}")
+    liquidity, orders = ranks[assets].rank().to_numpy(float), _orders(len(assets))
+    values = rows.pivot_table(
+        index=["model", "horizon"], columns="asset", values="value", sort=False
+    )[assets].dropna()
     out = []
-    for values_of_assets in values.rank(axis=1).to_numpy(float):
-        found, shuffled = _row_correlations(np.vstack([values_of_assets, values_of_assets[orders]]), liquidity)
-        out.append((found, float((np.abs(shuffled) >= abs(found) - 1e-9).mean()), len(assets)))
-    return pd.DataFrame(out, index=values.index, columns=["rank_correlation", "p_value", "assets"]).astype({"assets": int})
+    for one in values.rank(axis=1).to_numpy(float):
+        found, shuffled = _row_correlations(np.vstack([one, one[orders]]), liquidity)
+        p_value = float((np.abs(shuffled) >= abs(found) - 1e-9).mean())
+        out.append((found, p_value, len(assets)))
+    columns = ["rank_correlation", "p_value", "assets"]
+    return pd.DataFrame(out, index=values.index, columns=columns).astype({"assets": int})
 
-
-def _orders(count: int, draws: int, seed: int) -> np.ndarray:
-    "Orders (order, asset): all of them for up to seven assets, else the given one and random ones."
+# %% ../../nbs/evaluation/73_attention.ipynb #baf94365
+def _orders(count: int) -> np.ndarray:
+    "Orders (order, asset): all of them for up to seven assets, else the given and random ones."
     if count <= 7:
         return np.array(list(permutations(range(count))))
-    rng = np.random.default_rng(seed)
-    return np.vstack([np.arange(count), rng.permuted(np.tile(np.arange(count), (draws, 1)), axis=1)])
+    drawn = np.random.default_rng(0).permuted(np.tile(np.arange(count), (2000, 1)), axis=1)
+    return np.vstack([np.arange(count), drawn])
 
-
+# %% ../../nbs/evaluation/73_attention.ipynb #d904dc9e
 def _row_correlations(rows: np.ndarray, other: np.ndarray) -> tuple[float, np.ndarray]:
-    "Correlation of each row with `other`: of the first, and of the rest; nan where nothing varies."
+    "Correlation of each row with `other`, of the first and of the rest; nan without variation."
     centred, across = rows - rows.mean(1, keepdims=True), other - other.mean()
     scale = np.sqrt((centred**2).sum(1) * (across**2).sum())
     found = np.divide(centred @ across, scale, out=np.full(len(rows), np.nan), where=scale > 0)
@@ -455,29 +386,32 @@ def _row_correlations(rows: np.ndarray, other: np.ndarray) -> tuple[float, np.nd
 
 # %% ../../nbs/evaluation/73_attention.ipynb #84f6d2b1
 LIQUIDITY_COLUMNS = (
-    "dataset", "model", "horizon", "metric", "rank_correlation", "p_value", "assets", "least_liquid", "others",
-)  # metric: `mae` (vol points) or `skill` (%); the last two are its pooled values over the least liquid assets and over the others
+    "dataset", "model", "horizon", "metric", "rank_correlation", "p_value", "assets",
+    "least_liquid", "others",
+)  # fmt: skip
 
-
+# %% ../../nbs/evaluation/73_attention.ipynb #9ef470cc
 def liquidity_table(
     metrics: pd.DataFrame,  # rows of metrics.csv, with breakdown by asset and with persistence
     ranks: pd.Series,  # by asset: 1 is the most liquid, as of `liquidity_ranks`
     dataset: str,  # which rows of `metrics`
-    least: int | None = None,  # number of assets that count as least liquid; default: a third of them
-    cells: str = "observed",  # `observed` or `grid`
-) -> pd.DataFrame:  # LIQUIDITY_COLUMNS
-    "Accuracy against liquidity of every model. Raises `HybridIVError` for fewer than four assets, or without persistence."
+) -> pd.DataFrame:  # LIQUIDITY_COLUMNS: `mae` in vol points, `skill` in %; last two: pooled values
+    "Accuracy against liquidity of every model. Raises `HybridIVError` without persistence."
     rows = metrics[metrics["dataset"] == dataset]
     if "persistence" not in set(rows["model"]):
         raise HybridIVError(f"liquidity: the metrics of {dataset} lack persistence")
-    count = max(1, len(ranks) // 3) if least is None else least
-    correlations = {metric: accuracy_by_liquidity(rows, ranks, metric, cells) for metric in ("mae", "skill")}
-    groups = error_by_liquidity(rows, ranks, count, cells)
-    pooled = pd.DataFrame({name: groups.xs(group, level="group").stack() for name, group in (
-        ("least_liquid", f"least liquid {count}"), ("others", "others"))})
-    skill = 100 * (1 - pooled / pooled.loc[["persistence"]].droplevel("model").reindex(pooled.index, level="horizon"))
-    parts = [
-        correlations[metric].join(values).reset_index().assign(dataset=dataset, metric=metric)
-        for metric, values in (("mae", pooled), ("skill", skill))
-    ]
+    mae = _pooled_errors(rows, ranks)
+    base = mae.loc[["persistence"]].droplevel("model").reindex(mae.index, level="horizon")
+    parts = []
+    for metric, values in (("mae", mae), ("skill", 100 * (1 - mae / base))):
+        found = accuracy_by_liquidity(rows, ranks, metric).join(values).reset_index()
+        parts.append(found.assign(dataset=dataset, metric=metric))
     return pd.concat(parts, ignore_index=True)[list(LIQUIDITY_COLUMNS)]
+
+# %% ../../nbs/evaluation/73_attention.ipynb #9ef20014
+def _pooled_errors(rows: pd.DataFrame, ranks: pd.Series) -> pd.DataFrame:
+    "MAE (model and horizon) of the least liquid third and of the others."
+    count = max(1, len(ranks) // 3)
+    groups = error_by_liquidity(rows, ranks, count)
+    names = {"least_liquid": f"least liquid {count}", "others": "others"}
+    return pd.DataFrame({k: groups.xs(g, level="group").stack() for k, g in names.items()})

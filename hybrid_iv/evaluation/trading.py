@@ -14,10 +14,12 @@ import pandas as pd
 import xarray as xr
 
 from ..black import black_price, delta, vega
-from .evaluation import persistence_forecast
 from ..data.features import Split, last_known, origin_rows
+from .evaluation import persistence_forecast
 from .significance import diebold_mariano, mean_interval
-from ..surface import DAYS_PER_YEAR, VOL_POINTS, Grid, HybridIVError, progress, validate_panel
+from hybrid_iv.surface import (
+    DAYS_PER_YEAR, VOL_POINTS, Grid, HybridIVError, progress, validate_panel,
+)  # fmt: skip
 
 # %% auto #0
 __all__ = ['VALUE_COLUMNS', 'read_surface', 'Holding', 'TradingRules', 'hold_contracts', 'predicted_change', 'straddle_positions',
@@ -31,34 +33,33 @@ def _weights(nodes: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     left = np.clip(np.searchsorted(nodes, at, side="right") - 1, 0, len(nodes) - 2)
     return left, np.clip((at - nodes[left]) / (nodes[left + 1] - nodes[left]), 0.0, 1.0)
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #6e3a19bf
 def _between(values: np.ndarray, left: np.ndarray, share: np.ndarray) -> np.ndarray:
-    "Values (..., node) interpolated at one place (...) each; a neighbour without weight may be missing."
+    "Values (..., node) at one place (...) each; a neighbour without weight may be missing."
     last = values.shape[-1] - 1
     low = np.take_along_axis(values, left[..., None], -1)[..., 0]
     high = np.take_along_axis(values, np.minimum(left + 1, last)[..., None], -1)[..., 0]
     return np.where(share == 0, low, np.where(share == 1, high, (1 - share) * low + share * high))
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #fc250d49
 def read_surface(
     iv: np.ndarray,  # (origin, asset, maturity, moneyness) surfaces, annual decimal
     grid: Grid,  # their nodes
     tau: np.ndarray,  # (origin,) years to expiry
     x: np.ndarray,  # (origin, asset) logarithm of the contract's moneyness, in the grid's own kind
 ) -> np.ndarray:  # (origin, asset) volatility of the contract
-    "Volatility at any maturity and strike: linear in log-moneyness, then in total variance; flat beyond the grid."
-    left, share = _weights(np.log(grid.moneyness), x)
-    shape = iv.shape[:3]
-    column = _between(iv, np.broadcast_to(left[..., None], shape), np.broadcast_to(share[..., None], shape))
-    nodes = np.asarray(grid.maturities)
-    left, share = (np.broadcast_to(part[:, None], shape[:2]) for part in _weights(nodes, tau))
+    "Volatility at any maturity and strike, flat beyond the grid."
+    shape, nodes = iv.shape[:3], np.asarray(grid.maturities)
+    left, share = (part[..., None] for part in _weights(np.log(grid.moneyness), x))
+    column = _between(iv, np.broadcast_to(left, shape), np.broadcast_to(share, shape))
+    places = (np.broadcast_to(part[:, None], shape[:2]) for part in _weights(nodes, tau))
     inside = np.clip(tau, nodes[0], nodes[-1])[:, None]
-    return np.sqrt(_between(column**2 * nodes, left, share) / inside)
+    return np.sqrt(_between(column**2 * nodes, *places) / inside)
 
 # %% ../../nbs/evaluation/74_trading.ipynb #b7f528a4
 @dataclass(frozen=True)
 class _Market:
-    "What the prices of one set of contracts depend on, one row for each day of the panel; gaps hold the last known value."
+    "What the prices of contracts depend on, a row for each day; gaps hold the last known value."
 
     iv: np.ndarray  # (date, asset, maturity, moneyness) annual decimal
     spot: np.ndarray  # (date, asset)
@@ -76,7 +77,9 @@ class _Market:
         "Discount factor (row, asset) over `tau` years."
         return np.exp(-self._curve(self.rate, rows, tau) * tau[:, None])
 
-    def volatility(self, surfaces: np.ndarray, rows: np.ndarray, tau: np.ndarray, strike: np.ndarray) -> np.ndarray:
+    def volatility(
+        self, surfaces: np.ndarray, rows: np.ndarray, tau: np.ndarray, strike: np.ndarray
+    ) -> np.ndarray:
         "Volatility (row, asset) of the contract on given surfaces, with the prices of `rows`."
         base = self.forward(rows, tau) if self.kind == "forward" else self.spot[rows]
         return read_surface(surfaces, self.grid, tau, np.log(strike / base))
@@ -86,34 +89,36 @@ class _Market:
         left, share = (np.broadcast_to(part[:, None], values[rows].shape[:2]) for part in places)
         return _between(values[rows], left, share)
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #46c8f9cc
 def _market(panel: xr.Dataset) -> _Market:
     "The panel as plain arrays."
     grid, spot = Grid.of(panel), last_known(panel["spot"].values)
-    carry = last_known(np.log(panel["forward"].values / panel["spot"].values[..., None]) / np.asarray(grid.maturities))
+    ratio = panel["forward"].values / panel["spot"].values[..., None]
+    carry = last_known(np.log(ratio) / np.asarray(grid.maturities))
     rate, iv = last_known(panel["rate"].values), last_known(panel["iv"].values)
-    return _Market(iv, spot, carry, rate, panel["date"].values, grid, panel.attrs["moneyness_kind"])
+    kind = panel.attrs["moneyness_kind"]
+    return _Market(iv, spot, carry, rate, panel["date"].values, grid, kind)
 
 # %% ../../nbs/evaluation/74_trading.ipynb #fea31520
 @dataclass(frozen=True)
 class Holding:
-    "Contracts bought at each origin and held for a number of days; each array (origin, asset), nan where it could not be priced."
+    "Contracts bought at each origin and held; arrays (origin, asset), nan without a price."
 
     gain: np.ndarray  # hedged gain of a long position, vol points for each unit of vega
     cost: np.ndarray  # cost of trading in and out and of hedging, same unit, as paid by the end
-    planned: np.ndarray  # the same cost as foreseen on the origin: both trades at today's vega, one hedge in and out
+    planned: np.ndarray  # the same cost as foreseen on the origin: both trades at today's vega
     entry: np.ndarray  # implied volatility paid, annual decimal
     exit: np.ndarray  # implied volatility received, annual decimal
     strike: np.ndarray  # price
     quoted: np.ndarray  # bool: the cell was observed on the origin
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #50d8ee57
 @dataclass(frozen=True)
 class TradingRules:
     "Which contracts are traded and at what cost."
 
     maturity_days: float = 91.0  # days to expiry at the origin, the grid's nearest is taken
-    moneyness: tuple[float, ...] = (0.9, 1.0, 1.1)  # strikes for relative value, the grid's nearest are taken
+    moneyness: tuple[float, ...] = (0.9, 1.0, 1.1)  # strikes for relative value, nearest taken
     half_spread: float = 0.5  # vol points paid on each side where the panel has no `iv_spread`
     hedge_cost_bp: float = 1.0  # basis points of the forwards traded
 
@@ -126,49 +131,62 @@ def hold_contracts(
     straddle: bool = True,  # call and put; else the one that is out of the money
     rules: TradingRules = TradingRules(),  # maturity and costs
 ) -> Holding:
-    "Buy, hedge daily, sell at the market. Raises `HybridIVError` if the contract would expire before."
+    "Buy, hedge daily, sell at the market. Raises `HybridIVError` if it expires before."
     market = _market(panel)
     j, i = _nodes(market.grid, rules, moneyness)
     tau = _years_left(market, rows, horizon, j)
     start = market.forward(rows, tau[:, 0])
     strike = market.grid.moneyness[i] * (start if market.kind == "forward" else market.spot[rows])
-    sides = (True, False) if straddle else (None,)
-    path = _Path(market, strike, strike >= start, sides)
-    gain, turnover, hedge = np.zeros(strike.shape), np.zeros(strike.shape), np.zeros(strike.shape)
-    previous = path.at(rows, tau[:, 0])
-    first = previous
-    for s in range(1, horizon + 1):
+    path = _Path(market, strike, strike >= start, (True, False) if straddle else (None,))
+    first, last, gain, turnover = _hedge_daily(path, rows, tau)
+    half, basis_points = _half_spread(panel, rows, j, i, rules), rules.hedge_cost_bp / 1e4
+    cost = half * (first.vega + last.vega) + basis_points * turnover
+    planned = 2 * half * first.vega + basis_points * 2 * np.abs(first.hedge) * first.forward
+    unit = np.where(first.vega > 1e-8 * first.forward, first.vega, np.nan)
+    quoted = panel["observed"].values[rows, :, j, i]
+    return Holding(gain / unit, cost / unit, planned / unit, first.iv, last.iv, strike, quoted)
+
+# %% ../../nbs/evaluation/74_trading.ipynb #7bc6d859
+def _hedge_daily(
+    path: _Path, rows: np.ndarray, tau: np.ndarray
+) -> tuple[_Position, _Position, np.ndarray, np.ndarray]:
+    "First and last day of the position, its hedged gain, and the forwards traded, in currency."
+    market, first = path.market, path.at(rows, tau[:, 0])
+    gain, turnover, hedge = (np.zeros(path.strike.shape) for _ in range(3))
+    previous = first
+    for s in range(1, tau.shape[1]):
         turnover += np.abs(previous.hedge - hedge) * previous.forward
         hedge = previous.hedge
         current = path.at(rows + s, tau[:, s])
         earned = market.discount(rows + s - 1, tau[:, s - 1] - tau[:, s])
-        gain += current.value - previous.value / earned - hedge * current.discount * (current.forward - previous.forward)
+        hedged = hedge * current.discount * (current.forward - previous.forward)
+        gain += current.value - previous.value / earned - hedged
         previous = current
     turnover += np.abs(hedge) * previous.forward
-    half, basis_points = _half_spread(panel, rows, j, i, rules), rules.hedge_cost_bp / 1e4
-    cost = half * (first.vega + previous.vega) + basis_points * turnover
-    planned = 2 * half * first.vega + basis_points * 2 * np.abs(first.hedge) * first.forward
-    unit = np.where(first.vega > 1e-8 * first.forward, first.vega, np.nan)
-    return Holding(gain / unit, cost / unit, planned / unit, first.iv, previous.iv, strike, panel["observed"].values[rows, :, j, i])
+    return first, previous, gain, turnover
 
 # %% ../../nbs/evaluation/74_trading.ipynb #d5f09fad
 def _nodes(grid: Grid, rules: TradingRules, moneyness: float) -> tuple[int, int]:
     "Nearest node of the grid: row of the maturity, column of the moneyness."
-    days = np.asarray(grid.maturities) * DAYS_PER_YEAR
-    return int(np.abs(days - rules.maturity_days).argmin()), int(np.abs(np.asarray(grid.moneyness) - moneyness).argmin())
+    days = np.abs(np.asarray(grid.maturities) * DAYS_PER_YEAR - rules.maturity_days)
+    return int(days.argmin()), int(np.abs(np.asarray(grid.moneyness) - moneyness).argmin())
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #44ba4ee8
 def _years_left(market: _Market, rows: np.ndarray, horizon: int, j: int) -> np.ndarray:
     "Years to expiry (origin, day held) of contracts bought at maturity node `j`."
     days = market.grid.maturities[j] * DAYS_PER_YEAR
-    elapsed = (market.dates[rows[:, None] + np.arange(horizon + 1)] - market.dates[rows][:, None]) / np.timedelta64(1, "D")
+    held = market.dates[rows[:, None] + np.arange(horizon + 1)] - market.dates[rows][:, None]
+    elapsed = held / np.timedelta64(1, "D")
     if elapsed.max() >= days:
-        raise HybridIVError(f"trading: contracts of {days:.0f} days expire within the {elapsed.max():.0f} days they are held")
+        what = f"expire within the {elapsed.max():.0f} days they are held"
+        raise HybridIVError(f"trading: contracts of {days:.0f} days {what}")
     return (days - elapsed) / DAYS_PER_YEAR
 
-
-def _half_spread(panel: xr.Dataset, rows: np.ndarray, j: int, i: int, rules: TradingRules) -> np.ndarray | float:
-    "Half the quoted spread on the origin, vol points; the assumed one where there is no quote."
+# %% ../../nbs/evaluation/74_trading.ipynb #77f0b857
+def _half_spread(
+    panel: xr.Dataset, rows: np.ndarray, j: int, i: int, rules: TradingRules
+) -> np.ndarray | float:
+    "Half the quoted spread on the origin, vol points; the assumed one without a quote."
     if "iv_spread" not in panel:
         return rules.half_spread
     quote = VOL_POINTS * panel["iv_spread"].values[rows, :, j, i] / 2
@@ -186,7 +204,7 @@ class _Position:
     discount: np.ndarray
     iv: np.ndarray
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #be163c16
 @dataclass(frozen=True)
 class _Path:
     "Prices a fixed set of contracts on any day."
@@ -194,7 +212,7 @@ class _Path:
     market: _Market
     strike: np.ndarray  # (origin, asset)
     is_call: np.ndarray  # (origin, asset) which side is out of the money at the origin
-    sides: tuple[bool | None, ...]  # the options held: call, put, or None for the one out of the money
+    sides: tuple[bool | None, ...]  # options held: call, put; None: out of the money
 
     def at(self, rows: np.ndarray, tau: np.ndarray) -> _Position:
         "Value and sensitivities on the days `rows`, `tau` years before expiry."
@@ -206,25 +224,27 @@ class _Path:
             is_call = self.is_call if side is None else side
             value += black_price(forward, self.strike, years, iv, discount, is_call)
             hedge += delta(forward, self.strike, years, iv, 1.0, is_call)
-        each = discount * forward * vega(np.log(self.strike / forward), iv**2 * years, years) / VOL_POINTS
+        unit = vega(np.log(self.strike / forward), iv**2 * years, years)
+        each = discount * forward * unit / VOL_POINTS
         return _Position(value, len(self.sides) * each, hedge, forward, discount, iv)
 
 # %% ../../nbs/evaluation/74_trading.ipynb #37f12990
 def predicted_change(
-    forecast: np.ndarray,  # (origin, asset, maturity, moneyness) forecast surfaces for the exit day, annual decimal
+    forecast: np.ndarray,  # (origin, asset, maturity, moneyness) surfaces for the exit day
     panel: xr.Dataset,  # validated panel
     rows: np.ndarray,  # (origin,) rows of the origins
     horizon: int,  # trading rows to hold
     holding: Holding,  # contracts as bought
     rules: TradingRules = TradingRules(),  # maturity
 ) -> np.ndarray:  # (origin, asset) vol points
-    "Predicted change of each contract's own volatility until the exit; spot and forward are taken to stay."
+    "Predicted change of each contract's own volatility until the exit; spot and forward stay."
     market = _market(panel)
     tau = _years_left(market, rows, horizon, _nodes(market.grid, rules, 1.0)[0])
     base = market.forward(rows, tau[:, 0]) if market.kind == "forward" else market.spot[rows]
-    return VOL_POINTS * (read_surface(forecast, market.grid, tau[:, -1], np.log(holding.strike / base)) - holding.entry)
+    at_exit = read_surface(forecast, market.grid, tau[:, -1], np.log(holding.strike / base))
+    return VOL_POINTS * (at_exit - holding.entry)
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #3eddbbea
 def straddle_positions(
     expected: np.ndarray,  # (origin, asset) expected gain of a long position, vol points
     cost: np.ndarray,  # (origin, asset) cost foreseen, vol points
@@ -232,12 +252,12 @@ def straddle_positions(
     "Trade where the expected gain exceeds the cost."
     return np.where(np.abs(expected) > cost, np.sign(expected), 0.0)
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #dcb19a09
 def relative_positions(
-    expected: np.ndarray,  # (origin, contract) expected gain of a long position, vol points, nan where not to be traded
+    expected: np.ndarray,  # (origin, contract) expected gain of a long position, nan: not traded
     cost: np.ndarray,  # (origin, contract) cost foreseen, vol points
-) -> np.ndarray:  # (origin, contract) units of vega: they sum to 0, and their sizes to 1 (or 0 on a day without trade)
-    "Vega-neutral: long above the mean of the day, short below, without contracts that do not pay their cost."
+) -> np.ndarray:  # (origin, contract) units of vega: sum 0, sizes sum to 1 (or 0: no trade)
+    "Vega-neutral: long above the mean of the day, short below, if the distance pays its cost."
     known = np.isfinite(expected) & np.isfinite(cost)
     distance = _centred(np.where(known, expected, 0.0), known)
     chosen = known & (np.abs(distance) > cost)
@@ -245,7 +265,7 @@ def relative_positions(
     total = np.abs(weights).sum(1, keepdims=True)
     return np.divide(weights, total, out=np.zeros(weights.shape), where=total > 1e-12)
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #19400c52
 def _centred(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     "Deviation from the mean of the known ones of each row, 0 elsewhere."
     count = np.maximum(known.sum(1, keepdims=True), 1)
@@ -254,55 +274,61 @@ def _centred(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 # %% ../../nbs/evaluation/74_trading.ipynb #6990a421
 @dataclass(frozen=True)
 class _Book:
-    "Everything that does not depend on the forecast: the contracts of both strategies and the carry of the training days."
+    "What does not depend on the forecast: contracts of both strategies and their carry."
 
     panel: xr.Dataset
     rows: np.ndarray
     horizon: int
     rules: TradingRules
     holdings: dict[str, list[Holding]]  # by strategy: one for each strike
-    carry: dict[str, list[np.ndarray]]  # by strategy and strike: (asset,) mean gain beyond the change of volatility, vol points
+    carry: dict[str, list[np.ndarray]]  # by strategy and strike: (asset,) mean carry, vol points
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #397d83f8
 def _book(panel: xr.Dataset, split: Split, horizon: int, rules: TradingRules) -> _Book:
-    "Buy every contract on the origins of the test part, and on those of the training part for the carry."
+    "Buy every contract on the test origins, and on the training origins for the carry."
     dates = pd.DatetimeIndex(panel["date"].values)
     rows, train = (origin_rows(split.rows(dates, part), [horizon]) for part in ("test", "train"))
     plans = {"straddle": [(1.0, True)], "relative value": [(m, False) for m in rules.moneyness]}
     holdings: dict[str, list[Holding]] = {}
     carry: dict[str, list[np.ndarray]] = {}
     for name, plan in plans.items():
-        holdings[name] = [hold_contracts(panel, rows, horizon, m, straddle, rules) for m, straddle in plan]
-        before = [hold_contracts(panel, train, horizon, m, straddle, rules) for m, straddle in plan]
+        holdings[name] = [hold_contracts(panel, rows, horizon, *one, rules) for one in plan]
+        before = [hold_contracts(panel, train, horizon, *one, rules) for one in plan]
         carry[name] = [_mean_carry(one) for one in before]
     return _Book(panel, rows, horizon, rules, holdings, carry)
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #d0b66da9
 def _mean_carry(held: Holding) -> np.ndarray:
-    "Mean over origins (asset,) of the gain that the change of volatility does not explain; 0 where there is none."
-    rest = np.where(held.quoted, held.gain - VOL_POINTS * (held.exit - held.entry), np.nan)
-    known = np.isfinite(rest)
+    "Mean over origins (asset,) of the gain beyond the change of volatility; 0 without any."
+    rest = held.gain - VOL_POINTS * (held.exit - held.entry)
+    known = held.quoted & np.isfinite(rest)
     return np.where(known, rest, 0.0).sum(0) / np.maximum(known.sum(0), 1)
 
 # %% ../../nbs/evaluation/74_trading.ipynb #eca95e7e
 def _trade(book: _Book, forecast: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    "For each strategy the daily `gross` gain, `cost` and share of contracts `traded`, all (origin,), of one forecast."
+    "By strategy the daily `gross` gain, `cost` and share `traded` (origin,) of one forecast."
     out = {}
     for name, held in book.holdings.items():
         parts = []
         for one, carry in zip(held, book.carry[name]):
-            change = predicted_change(forecast, book.panel, book.rows, book.horizon, one, book.rules)
-            parts.append([np.where(one.quoted, change + carry, np.nan), one.planned, one.cost, one.gain])
+            args = book.panel, book.rows, book.horizon, one, book.rules
+            change = predicted_change(forecast, *args)
+            expected = np.where(one.quoted, change + carry, np.nan)
+            parts.append([expected, one.planned, one.cost, one.gain])
         expected, planned, cost, gain = (np.concatenate(x, axis=1) for x in zip(*parts))
-        if name == "straddle":
-            count = np.maximum(np.isfinite(expected).sum(1, keepdims=True), 1)
-            position = straddle_positions(expected, planned) / count
-        else:
-            position = relative_positions(expected, planned)
-        position = np.nan_to_num(position)
+        position = _positions(name, expected, planned)
         paid, earned = np.abs(position) * np.nan_to_num(cost), position * np.nan_to_num(gain)
-        out[name] = {"gross": earned.sum(1), "cost": paid.sum(1), "traded": (position != 0).mean(1)}
+        traded = (position != 0).mean(1)
+        out[name] = {"gross": earned.sum(1), "cost": paid.sum(1), "traded": traded}
     return out
+
+# %% ../../nbs/evaluation/74_trading.ipynb #f114892a
+def _positions(strategy: str, expected: np.ndarray, planned: np.ndarray) -> np.ndarray:
+    "Units of vega (origin, contract) of a strategy."
+    if strategy == "straddle":
+        count = np.maximum(np.isfinite(expected).sum(1, keepdims=True), 1)
+        return np.nan_to_num(straddle_positions(expected, planned) / count)
+    return np.nan_to_num(relative_positions(expected, planned))
 
 # %% ../../nbs/evaluation/74_trading.ipynb #1c321f3d
 VALUE_COLUMNS = (
@@ -310,7 +336,7 @@ VALUE_COLUMNS = (
     "over_persistence", "p_value", "origins",
 )  # fmt: skip
 
-
+# %% ../../nbs/evaluation/74_trading.ipynb #7550e270
 def economic_value(
     forecasts: Mapping[str, xr.DataArray],  # by model: iv on FORECAST_AXES, annual decimal
     panel: xr.Dataset,  # panel they were made from
@@ -318,30 +344,48 @@ def economic_value(
     horizon: int = 10,  # trading rows to hold, one of the forecasts' horizons
     dataset: str = "panel",  # how the dataset is called in the table
     rules: TradingRules = TradingRules(),  # contracts and costs
-) -> pd.DataFrame:  # VALUE_COLUMNS: vol points for each unit of vega, 95 % interval of the net, p-value against persistence, nan if none
-    "Trade on forecasts and on persistence by the same rules. Raises `HybridIVError` for missing origins or horizons."
+) -> pd.DataFrame:  # VALUE_COLUMNS: vol points for each unit of vega, 95 % interval of the net
+    "Trade on forecasts and persistence alike. Raises `HybridIVError` for missing origins."
     panel = validate_panel(panel)
     book = _book(panel, split, horizon, rules)
     origins = pd.DatetimeIndex(panel["date"].values)[book.rows]
     everyone = {"persistence": persistence_forecast(panel, origins, [horizon])} | dict(forecasts)
     gains = {}
     for name, forecast in progress(list(everyone.items()), "trading"):
-        if horizon not in forecast["horizon"].values or pd.Index(forecast["origin"].values).get_indexer(origins).min() < 0:
-            raise HybridIVError(f"trading: the forecast of {name} lacks horizon {horizon} or some of the {len(origins)} test origins")
-        gains[name] = _trade(book, forecast.sel(origin=origins, horizon=horizon).values)
-    out = []
-    for name, strategies in gains.items():
-        for strategy, found in strategies.items():
-            net, base = (one[strategy]["gross"] - one[strategy]["cost"] for one in (strategies, gains["persistence"]))
-            interval, p_value = _inference(net, base, horizon)
-            means = [float(found[key].mean()) for key in ("gross", "cost", "traded")]
-            row = (dataset, name, strategy, horizon, *interval, *means[:2], 100 * means[2], float((net - base).mean()))
-            out.append((*row, p_value, len(net)))
-    return pd.DataFrame(out, columns=list(VALUE_COLUMNS)).sort_values(["strategy"], kind="stable", ignore_index=True)
+        gains[name] = _trade(book, _surfaces(forecast, name, origins, horizon))
+    rows = [
+        (dataset, name, strategy, horizon, *_row(found, gains["persistence"][strategy], horizon))
+        for name, strategies in gains.items()
+        for strategy, found in strategies.items()
+    ]
+    table = pd.DataFrame(rows, columns=list(VALUE_COLUMNS))
+    return table.sort_values(["strategy"], kind="stable", ignore_index=True)
+
+# %% ../../nbs/evaluation/74_trading.ipynb #d23f02dd
+def _surfaces(
+    forecast: xr.DataArray, name: str, origins: pd.DatetimeIndex, horizon: int
+) -> np.ndarray:
+    "Forecast surfaces (origin, asset, maturity, moneyness) of the exit day."
+    there = pd.Index(forecast["origin"].values).get_indexer(origins).min() >= 0
+    if horizon not in forecast["horizon"].values or not there:
+        lack = f"lacks horizon {horizon} or some of the {len(origins)} test origins"
+        raise HybridIVError(f"trading: the forecast of {name} {lack}")
+    return forecast.sel(origin=origins, horizon=horizon).values
+
+# %% ../../nbs/evaluation/74_trading.ipynb #d6dfd0d0
+def _row(found: dict[str, np.ndarray], base: dict[str, np.ndarray], horizon: int) -> tuple:
+    "The numbers of one model and strategy, from `net` on."
+    net, other = (one["gross"] - one["cost"] for one in (found, base))
+    interval, p_value = _inference(net, other, horizon)
+    gross, cost, traded = (float(found[key].mean()) for key in ("gross", "cost", "traded"))
+    over = float((net - other).mean())
+    return (*interval, gross, cost, 100 * traded, over, p_value, len(net))
 
 # %% ../../nbs/evaluation/74_trading.ipynb #31d7c8e6
-def _inference(net: np.ndarray, base: np.ndarray, horizon: int) -> tuple[tuple[float, float, float], float]:
-    "Mean of `net` with its interval, and the p-value against `base`; nan where there are too few origins or nothing varies."
+def _inference(
+    net: np.ndarray, base: np.ndarray, horizon: int
+) -> tuple[tuple[float, float, float], float]:
+    "Mean and interval of `net`, p-value against `base`; nan with too few origins."
     interval, p_value = (float(net.mean()), np.nan, np.nan), np.nan
     with suppress(HybridIVError):
         interval = mean_interval(net, horizon)

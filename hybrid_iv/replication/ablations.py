@@ -6,57 +6,57 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from torch import nn
 
+from ..arbitrage.constraints import KINDS, breaches
+from ..cache import Entry, table_entry, unpack_table
+from ..data.features import default_split, last_known, origin_rows, part_of
+from ..evaluation.evaluation import liquidity_ranks
+from ..market.simulation import MarketConfig, noisy_panel, simulate_market
+from ..metrics import REPORT_HORIZONS, error_over_persistence
 from ..models.attention_lstm import CurriculumConfig, LSTMConfig
-from ..arbitrage.constraints import breaches
-from ..arbitrage.constraints import KINDS
-from ..models.rivals import SurfaceLSTM, one_stage
-from ..evaluation.evaluation import liquidity_ranks, oracle_share
-from ..data.features import default_split, last_known, origin_rows, part_of, standardise
-from ..models.forecaster import Forecaster
-from hybrid_iv.models.hybrid import (
-    EachAsset,
-    Hybrid,
-    HybridConfig,
-    HybridNetwork,
-    PaperConfig,
-    PaperHybrid,
-    forecast_loss,
-)
-from ..models.windows import origin_batch
-from ..evaluation.significance import ratio_interval
-from ..market.simulation import MarketConfig
-from ..surface import Grid
-from ..models.vae import TrainingConfig, VAEConfig
+from ..models.forecaster import EachAsset, Forecaster
+from ..models.gate import OpenGate
+from ..models.hybrid import NetworkForecaster, panel_hybrid
+from ..models.network import HybridConfig, forecast_loss
+from ..models.paper_hybrid import PaperConfig, paper_hybrid
+from ..models.rivals import one_stage, surface_lstm
+from ..models.training import TrainingConfig
+from ..models.vae import VAEConfig
+from ..surface import Grid, panel_hash
 
 # %% auto #0
-__all__ = ['ABLATION_HORIZONS', 'ABLATION_GRID', 'ABLATION_MARKET', 'ABLATION_BASE', 'ABLATION_PAPER', 'ABLATION_COLUMNS',
-           'LIQUIDITY_MARKET', 'Variant', 'hybrid_variants', 'ablation_variants', 'breach_frequencies', 'error_ratio',
-           'step_seconds', 'run_variant', 'origin_breaches', 'least_liquid', 'pool_seeds', 'pooled_share']
+__all__ = ['ABLATION_GRID', 'ABLATION_MARKET', 'LIQUIDITY_MARKET', 'ABLATION_BASE', 'ABLATION_PAPER', 'ABLATION_COLUMNS',
+           'Variant', 'hybrid_variants', 'ablation_variants', 'breach_frequencies', 'error_ratio', 'step_seconds',
+           'open_gates', 'run_variant', 'origin_breaches', 'least_liquid', 'ablation_pieces', 'ablation_tables',
+           'ablation_settings']
 
 # %% ../../nbs/replication/82_ablations.ipynb #c3ff11d0
-ABLATION_HORIZONS = (1, 5, 10, 20, 30)  # trading rows ahead
-ABLATION_GRID = Grid(tuple(days / 365 for days in (14, 30, 91, 182, 365, 730)), (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2))
-ABLATION_MARKET = MarketConfig(indices=1, stocks=5, sectors=2, illiquid=1, late=1)
-
-ABLATION_BASE = HybridConfig(
-    vae=VAEConfig(latent=16, hidden=(64, 32)), lstm=LSTMConfig(units=(32, 32)), window=20, arbitrage_free=False,
-    vae_training=TrainingConfig(epochs=8, learning_rate=2e-3, patience=8, annealed=True),
-    lstm_training=TrainingConfig(epochs=6, learning_rate=2e-3, patience=6, annealed=True),
-)  # forecasts are left unprojected, so that breaches can be counted
-ABLATION_PAPER = PaperConfig(
-    vae=VAEConfig(latent=16, hidden=(64, 32), own_layers=True, penalty="paper"), lstm=LSTMConfig(units=(64, 32, 16), zero_head=False),
-    curriculum=CurriculumConfig(2, 4), vae_training=TrainingConfig(epochs=8, learning_rate=2e-3, patience=8, annealed=True),
-    lstm_training=TrainingConfig(epochs=8, learning_rate=2e-3, patience=8, annealed=True),
+ABLATION_GRID = Grid(
+    tuple(days / 365 for days in (14, 30, 91, 182, 365, 730)),
+    (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2),
 )
+ABLATION_MARKET = MarketConfig(indices=1, stocks=5, sectors=2, illiquid=1, late=1)
+LIQUIDITY_MARKET = MarketConfig()  # of the paper's size; ten of its names are illiquid
+_EIGHT = TrainingConfig(epochs=8, learning_rate=2e-3, patience=8, annealed=True)
+ABLATION_BASE = HybridConfig(
+    vae=VAEConfig(latent=16, hidden=(64, 32)), lstm=LSTMConfig(units=(32, 32)), window=20,
+    arbitrage_free=False, vae_training=_EIGHT,
+    lstm_training=TrainingConfig(epochs=6, learning_rate=2e-3, patience=6, annealed=True),
+)  # fmt: skip
+ABLATION_PAPER = PaperConfig(
+    vae=VAEConfig(latent=16, hidden=(64, 32), own_layers=True, penalty="paper"),
+    lstm=LSTMConfig(units=(64, 32, 16), zero_head=False), curriculum=CurriculumConfig(2, 4),
+    vae_training=_EIGHT, lstm_training=_EIGHT,
+)  # fmt: skip
 
 # %% ../../nbs/replication/82_ablations.ipynb #83b4ad4a
 @dataclass(frozen=True)
@@ -65,44 +65,58 @@ class Variant:
 
     group: str  # what it is about
     make: Callable[[], Forecaster]  # builds it untrained
+    seconds_a_step: bool = True  # whether its temporal network is timed
 
-
-def _vae(config: HybridConfig, **changes: object) -> HybridConfig:
+# %% ../../nbs/replication/82_ablations.ipynb #3c9c4aa0
+def _vae(config: HybridConfig, **changes: Any) -> HybridConfig:
     "The configuration with another autoencoder."
-    return replace(config, vae=replace(config.vae, **changes))  # type: ignore[arg-type]
+    return replace(config, vae=replace(config.vae, **changes))
 
-
-def _lstm(config: HybridConfig, **changes: object) -> HybridConfig:
+# %% ../../nbs/replication/82_ablations.ipynb #67cbe1d5
+def _lstm(config: HybridConfig, **changes: Any) -> HybridConfig:
     "The configuration with another temporal network."
-    return replace(config, lstm=replace(config.lstm, **changes))  # type: ignore[arg-type]
+    return replace(config, lstm=replace(config.lstm, **changes))
 
-
+# %% ../../nbs/replication/82_ablations.ipynb #d173f718
 def _penalised(config: HybridConfig, decoder: float, forecast: float) -> HybridConfig:
     "The configuration with these weights of the penalties on decoded and on forecast surfaces."
     config = _vae(config, calendar_weight=decoder, butterfly_weight=decoder)
     return replace(config, calendar_weight=forecast, butterfly_weight=forecast)
 
 # %% ../../nbs/replication/82_ablations.ipynb #170c9444
+_PLACES = {
+    "both": (1.0, 1.0), "decoder only": (1.0, 0.0), "forecast only": (0.0, 1.0), "none": (0.0, 0.0)
+}  # fmt: skip
+
+# %% ../../nbs/replication/82_ablations.ipynb #15c384ff
+def _penalty_variants(base: HybridConfig, decoded: HybridConfig) -> dict[str, Any]:
+    "Penalties at either place, at both, at none, and stronger ones."
+    anchored = {f"penalties: {name}": ("penalties", _penalised(base, *at))
+                for name, at in _PLACES.items() if name != "both"}
+    free = {f"decoded, penalties: {name}": ("penalties", _penalised(decoded, *at))
+            for name, at in _PLACES.items()}
+    stronger = {f"penalties: both, {x:g} times": ("penalty weight", _penalised(base, x, x))
+                for x in (10.0, 100.0)}
+    return {**anchored, **free, **stronger}
+
+# %% ../../nbs/replication/82_ablations.ipynb #2981e1b5
 def hybrid_variants(
     base: HybridConfig = ABLATION_BASE,  # what is changed
 ) -> dict[str, tuple[str, HybridConfig]]:  # by name: group, configuration
     "Configurations of the variants of `hybrid-panel`."
-    decoded, heads = replace(base, anchored=False), 4
-    places = {"both": (1.0, 1.0), "decoder only": (1.0, 0.0), "forecast only": (0.0, 1.0), "none": (0.0, 0.0)}
-    free = replace(base, arbitrage_free=True)
+    decoded, free = replace(base, anchored=False), replace(base, arbitrage_free=True)
+    built = _vae(decoded, by_construction=True)
     return {
         "base": ("base", base),
         **{f"base, seed {seed}": ("base", replace(base, seed=seed)) for seed in (1, 2)},
         "no attention": ("attention", _lstm(base, attention=False)),
-        "multi-head attention": ("attention", _lstm(base, heads=heads)),
+        "multi-head attention": ("attention", _lstm(base, heads=4)),
         "attention across assets": ("attention", replace(base, asset_attention=True)),
         "no market": ("attention", replace(base, market=False)),
         "plain autoencoder": ("autoencoder", _vae(base, variational=False)),
         "decoder by construction": ("autoencoder", _vae(base, by_construction=True)),
-        "decoder by construction, decoded": ("autoencoder", _vae(decoded, by_construction=True)),
-        **{f"penalties: {name}": ("penalties", _penalised(base, *at)) for name, at in places.items() if name != "both"},
-        **{f"decoded, penalties: {name}": ("penalties", _penalised(decoded, *at)) for name, at in places.items()},
-        **{f"penalties: both, {x:g} times": ("penalty weight", _penalised(base, x, x)) for x in (10.0, 100.0)},
+        "decoder by construction, decoded": ("autoencoder", built),
+        **_penalty_variants(base, decoded),
         "no anchor": ("anchor", decoded),
         **{f"latent {n}": ("latent", _vae(base, latent=n)) for n in (8, 24, 40)},
         **{f"window {n}": ("window", replace(base, window=n)) for n in (5, 40, 60)},
@@ -120,19 +134,25 @@ def ablation_variants(
     "Every variant of the table, the base first."
 
     def hybrid(config: HybridConfig) -> Callable[[], Forecaster]:
-        return lambda: Hybrid(config)
+        return lambda: panel_hybrid(config)
 
-    def literal(curriculum: CurriculumConfig) -> Callable[[], Forecaster]:
-        return lambda: PaperHybrid(replace(paper, curriculum=curriculum))
+    def literal(curriculum: CurriculumConfig) -> Variant:
+        config = replace(paper, curriculum=curriculum)
+        return Variant("curriculum", lambda: paper_hybrid(config), seconds_a_step=False)
+
+    def alone() -> Forecaster:
+        return EachAsset(lambda: panel_hybrid(base), "single-asset")
 
     days, epochs = paper.curriculum.unroll, paper.lstm_training.epochs
+    own = {name: Variant(group, hybrid(config))
+           for name, (group, config) in hybrid_variants(base).items()}
     return {
-        **{name: Variant(group, hybrid(config)) for name, (group, config) in hybrid_variants(base).items()},
-        "single-asset": Variant("assets", lambda: EachAsset(lambda: Hybrid(base), "single-asset")),
-        "surface LSTM": Variant("cost", lambda: SurfaceLSTM(one_stage(base))),
-        "paper": Variant("curriculum", literal(paper.curriculum)),
-        "paper, teacher forcing alone": Variant("curriculum", literal(CurriculumConfig(epochs + 1, 0, days))),
-        "paper, own forecasts alone": Variant("curriculum", literal(CurriculumConfig(0, 0, days))),
+        **own,
+        "single-asset": Variant("assets", alone),
+        "surface LSTM": Variant("cost", lambda: surface_lstm(one_stage(base))),
+        "paper": literal(paper.curriculum),
+        "paper, teacher forcing alone": literal(CurriculumConfig(epochs + 1, 0, days)),
+        "paper, own forecasts alone": literal(CurriculumConfig(0, 0, days)),
     }
 
 # %% ../../nbs/replication/82_ablations.ipynb #faed7557
@@ -142,42 +162,43 @@ def breach_frequencies(
 ) -> dict[str, float]:  # `calendar_pct` and `butterfly_pct`: % of the places that can be tested
     "How often surfaces breach the exact conditions."
     found = breaches(iv, grid)
-    return {f"{kind}_pct": 100 * float(found[kind].found.sum() / max(1, found[kind].testable.sum())) for kind in KINDS}
+    sums = {kind: (found[kind].found.sum(), max(1, found[kind].testable.sum())) for kind in KINDS}
+    return {f"{kind}_pct": 100 * float(bad / every) for kind, (bad, every) in sums.items()}
 
-
+# %% ../../nbs/replication/82_ablations.ipynb #69fa5673
 def error_ratio(
     iv: np.ndarray,  # (origin, horizon, asset, maturity, moneyness) forecasts, annual decimals
     panel: xr.Dataset,  # validated panel
     rows: np.ndarray,  # (origin,) rows of the origins
-    horizons: Sequence[int] = ABLATION_HORIZONS,  # trading rows ahead
+    horizons: Sequence[int] = REPORT_HORIZONS,  # trading rows ahead
     assets: np.ndarray | slice = slice(None),  # positions of the assets that count
-) -> np.ndarray:  # (horizon,) mean absolute error over observed cells, over that of the last known surface
-    "Error relative to persistence."
-    values, observed = panel["iv"].values, panel["observed"].values
-    still, out = last_known(values)[rows], []
-    for place, h in enumerate(horizons):
-        target = values[rows + h]
-        counts = (observed[rows + h] & np.isfinite(target) & np.isfinite(still))[:, assets]
-        own, base = (np.abs(x - target)[:, assets][counts].sum() for x in (iv[:, place], still))
-        out.append(own / base)
-    return np.array(out)
+) -> np.ndarray:  # (horizon,) over observed cells
+    "Absolute error over persistence's by horizon."
+    values, ahead = panel["iv"].values, rows[:, None] + np.asarray(horizons)
+    last, target = last_known(values)[rows][:, None], values[ahead]
+    counts = panel["observed"].values[ahead] & np.isfinite(target) & np.isfinite(last)
+    chosen = (slice(None), slice(None), assets)
+    parts = (iv, target, np.broadcast_to(last, target.shape), counts)
+    return error_over_persistence(*(part[chosen] for part in parts), keep=(1,))
 
 # %% ../../nbs/replication/82_ablations.ipynb #cad6ea6f
 def step_seconds(
-    network: HybridNetwork,  # its temporal part is stepped; weights are left as they were
+    model: NetworkForecaster,  # fitted; its temporal network is stepped
     panel: xr.Dataset,  # validated panel
     repeats: int = 10,  # the quickest counts
 ) -> float:  # processor seconds of one training step of 128 sequences, four horizons
     "Cost of a training step: loss, gradients, Adam."
-    data, size = standardise(panel), max(1, 128 // panel.sizes["asset"])
+    network, size = model.network, max(1, 128 // panel.sizes["asset"])
     rows = np.arange(panel.sizes["date"] - 40 - size, panel.sizes["date"] - 40)
-    batch, horizons = origin_batch(data, rows, network.config.window), torch.tensor([1.0, 5.0, 10.0, 30.0])
-    target = torch.from_numpy(np.exp(data.log_iv[rows[:, None] + horizons.int().numpy()])).float()
-    before, times = {name: value.clone() for name, value in network.state_dict().items()}, []
-    optimizer = torch.optim.AdamW(network.dynamics.parameters())
+    history, horizons = model.view.read(panel), torch.tensor([1.0, 5.0, 10.0, 30.0])
+    batch, ahead = history.batch(rows), rows[:, None] + horizons.int().numpy()
+    target = torch.from_numpy(np.exp(history.log_iv[ahead])).float()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    optimizer, times = torch.optim.AdamW(network.dynamics.parameters()), []
     for _ in range(repeats):
         start = time.process_time()
-        loss = forecast_loss(network.train(), batch, target, torch.ones_like(target), horizons)["loss"]
+        counts = torch.ones_like(target)
+        loss = forecast_loss(network.train(), batch, target, counts, horizons)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -186,118 +207,143 @@ def step_seconds(
     network.eval()
     return min(times)
 
-
-def _networks(model: Forecaster) -> list[nn.Module]:
-    "The networks inside a fitted model."
-    inner = [part for part in model.models if part is not None] if isinstance(model, EachAsset) else [model]
-    return [part.network for part in inner if isinstance(part, Hybrid | PaperHybrid)]
-
 # %% ../../nbs/replication/82_ablations.ipynb #84443ff5
-def _open_gates(model: Forecaster) -> None:
+def _networks(model: Forecaster) -> list[NetworkForecaster]:
+    "The forecasters with a network inside a fitted model."
+    return [part for part in getattr(model, "models", [model]) if part is not None]
+
+
+def open_gates(
+    model: Forecaster,  # fitted
+) -> None:
     "Take the whole step at every horizon from now on."
-    for part in (model.models if isinstance(model, EachAsset) else [model]):
-        if isinstance(part, Hybrid):
-            part.gate = np.ones_like(part.gate)
+    for part in _networks(model):
+        part.gate = OpenGate()
 
+# %% ../../nbs/replication/82_ablations.ipynb #01156049
+ABLATION_COLUMNS = ("variant", "group", "model", "horizon", "metric", "value", "n")
 
+# %% ../../nbs/replication/82_ablations.ipynb #7d0a1928
 def run_variant(
     name: str,  # of the variant
     variant: Variant,  # what to train
     panel: xr.Dataset,  # validated panel
-    horizons: Sequence[int] = ABLATION_HORIZONS,  # trading rows ahead
+    horizons: Sequence[int] = REPORT_HORIZONS,  # trading rows ahead
     stride: int = 3,  # test origins taken: every so many rows
-) -> pd.DataFrame:  # variant, group, model, horizon (0: of the model), metric, value, n
+) -> pd.DataFrame:  # ABLATION_COLUMNS; horizon 0: of the model
     "Train one variant and measure it."
     split, dates = default_split(panel), pd.DatetimeIndex(panel["date"].values)
-    rows, start = origin_rows(split.rows(dates, "test"), horizons)[::stride], time.process_time()
-    model = variant.make().fit(part_of(panel, split, "train"), part_of(panel, split, "valid"))
-    networks, seconds = _networks(model), time.process_time() - start
-    whole: dict[str, float] = {"fit_seconds": seconds, "weights": sum(p.numel() for part in networks for p in part.parameters())}
-    if isinstance(networks[0], HybridNetwork):
-        whole["seconds_a_step"] = step_seconds(networks[0], part_of(panel, split, "train"))
-    out = [(0, metric, value) for metric, value in whole.items()]
-    gated = model.forecast(panel, dates[rows], horizons).values
-    out += [(h, "mae_ratio", x) for h, x in zip(horizons, error_ratio(gated, panel, rows, horizons), strict=True)]
-    _open_gates(model)
-    iv = model.forecast(panel, dates[rows], horizons).values
-    out += [(h, "mae_ratio_ungated", x) for h, x in zip(horizons, error_ratio(iv, panel, rows, horizons), strict=True)]
+    train, valid = (part_of(panel, split, part) for part in ("train", "valid"))
+    rows = origin_rows(split.rows(dates, "test"), horizons)[::stride]
+    start, model = time.process_time(), variant.make()
+    model.fit(train, valid)
+    out = [(0, "fit_seconds", time.process_time() - start)]
+    out.append((0, "weights", sum(_weights(part) for part in _networks(model))))
+    if variant.seconds_a_step:
+        out.append((0, "seconds_a_step", step_seconds(_networks(model)[0], train)))
+    for metric in ("mae_ratio", "mae_ratio_ungated"):
+        iv = model.forecast(panel, dates[rows], horizons).values
+        errors = error_ratio(iv, panel, rows, horizons)
+        out += [(h, metric, x) for h, x in zip(horizons, errors, strict=True)]
+        open_gates(model)
     for place, h in enumerate(horizons):
-        out += [(h, metric, value) for metric, value in breach_frequencies(iv[:, place], model.grid).items()]
+        out += [(h, *found) for found in breach_frequencies(iv[:, place], model.grid).items()]
     table = pd.DataFrame(out, columns=["horizon", "metric", "value"])
-    return table.assign(variant=name, group=variant.group, model=model.name, n=len(rows))[list(ABLATION_COLUMNS)]
+    table = table.assign(variant=name, group=variant.group, model=model.name, n=len(rows))
+    return table[list(ABLATION_COLUMNS)]
 
-
-ABLATION_COLUMNS = ("variant", "group", "model", "horizon", "metric", "value", "n")
+# %% ../../nbs/replication/82_ablations.ipynb #956bf9f7
+def _weights(model: NetworkForecaster) -> int:
+    "Number of weights of a network."
+    return sum(weights.numel() for weights in model.network.parameters())
 
 # %% ../../nbs/replication/82_ablations.ipynb #0497f9e1
 def origin_breaches(
     panel: xr.Dataset,  # validated panel
-    horizons: Sequence[int] = ABLATION_HORIZONS,  # that settle which origins are tested
+    horizons: Sequence[int] = REPORT_HORIZONS,  # that settle which origins are tested
     stride: int = 3,  # test origins taken: every so many rows
 ) -> pd.DataFrame:  # as `run_variant`, under the name `origin surfaces`
     "How often the surfaces forecast from breach the conditions themselves."
-    rows = origin_rows(default_split(panel).rows(pd.DatetimeIndex(panel["date"].values), "test"), horizons)[::stride]
+    dates = pd.DatetimeIndex(panel["date"].values)
+    rows = origin_rows(default_split(panel).rows(dates, "test"), horizons)[::stride]
     found = breach_frequencies(panel["iv"].values[rows], Grid.of(panel))
-    parts = [("origin surfaces", "penalties", "panel", 0, metric, value, len(rows)) for metric, value in found.items()]
+    names = ("origin surfaces", "penalties", "panel", 0)
+    parts = [(*names, metric, value, len(rows)) for metric, value in found.items()]
     return pd.DataFrame(parts, columns=list(ABLATION_COLUMNS))
 
 # %% ../../nbs/replication/82_ablations.ipynb #08eb2159
-LIQUIDITY_MARKET = MarketConfig()  # of the paper's size; ten of its names are illiquid
-
-
 def least_liquid(
     panel: xr.Dataset,  # validated panel
     base: HybridConfig = ABLATION_BASE,  # of both models
-    horizons: Sequence[int] = ABLATION_HORIZONS,  # trading rows ahead
+    horizons: Sequence[int] = REPORT_HORIZONS,  # trading rows ahead
     least: int = 10,  # assets that count as least liquid
-) -> pd.DataFrame:  # model, asset group, horizon, mae_ratio, lower_than_single_pct, n
+) -> pd.DataFrame:  # model, gate, assets, horizon, mae_ratio, n, lower_than_single_pct
     "Shared against single-asset on the least liquid names, gated and with open gates."
     split, dates = default_split(panel), pd.DatetimeIndex(panel["date"].values)
-    rows, ranks = origin_rows(split.rows(dates, "test"), horizons), liquidity_ranks(panel, split).to_numpy()
-    groups = {f"{least} least liquid": np.flatnonzero(ranks > len(ranks) - least), "others": np.flatnonzero(ranks <= len(ranks) - least)}
-    makers: dict[str, Callable[[], Forecaster]] = {
-        "shared": lambda: Hybrid(base, "shared"), "single-asset": lambda: EachAsset(lambda: Hybrid(base), "single-asset")}
-    out = []
-    for name, make in makers.items():
-        model = make().fit(part_of(panel, split, "train"), part_of(panel, split, "valid"))
+    rows = origin_rows(split.rows(dates, "test"), horizons)
+    few = liquidity_ranks(panel, split).to_numpy() > panel.sizes["asset"] - least
+    groups = {f"{least} least liquid": np.flatnonzero(few), "others": np.flatnonzero(~few)}
+    shared = panel_hybrid(base, "shared")
+    single, out = EachAsset(lambda: panel_hybrid(base), "single-asset"), []
+    for model in (shared, single):
+        model.fit(part_of(panel, split, "train"), part_of(panel, split, "valid"))
         for gate in ("gated", "open"):
             iv = model.forecast(panel, dates[rows], horizons).values
             for group, assets in groups.items():
-                found = error_ratio(iv, panel, rows, horizons, assets)
-                out += [(name, gate, group, h, x, len(rows)) for h, x in zip(horizons, found, strict=True)]
-            _open_gates(model)
-    table = pd.DataFrame(out, columns=["model", "gate", "assets", "horizon", "mae_ratio", "n"])
-    single = table[table["model"] == "single-asset"].set_index(["gate", "assets", "horizon"])["mae_ratio"]
-    paired = single.reindex(pd.MultiIndex.from_frame(table[["gate", "assets", "horizon"]])).to_numpy()
+                found = zip(horizons, error_ratio(iv, panel, rows, horizons, assets), strict=True)
+                out += [(model.name, gate, group, h, x, len(rows)) for h, x in found]
+            open_gates(model)
+    columns = ["model", "gate", "assets", "horizon", "mae_ratio", "n"]
+    return _beside_single(pd.DataFrame(out, columns=columns))
+
+# %% ../../nbs/replication/82_ablations.ipynb #37663c9e
+def _beside_single(table: pd.DataFrame) -> pd.DataFrame:
+    "How much lower each error is than that of the single-asset model, in per cent."
+    keys = ["gate", "assets", "horizon"]
+    single = table[table["model"] == "single-asset"].set_index(keys)["mae_ratio"]
+    paired = single.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
     return table.assign(lower_than_single_pct=100 * (1 - table["mae_ratio"] / paired))
 
-# %% ../../nbs/replication/82_ablations.ipynb #9333585d
-def pool_seeds(
-    losses: pd.DataFrame,  # seed, model, horizon, origin, loss: mean over assets; persistence among the models
-    metrics: pd.DataFrame,  # rows of `evaluate_forecast` over all assets, regions and regimes, with the oracle
-) -> pd.DataFrame:  # seed (or `all`), model, horizon, ratio, low, high (95 %, block bootstrap), oracle_share_pct, n
-    "Error over persistence's by market and pooled over markets, and the share of the gap to the oracle that is closed."
-    wide = losses.pivot_table(index=["seed", "origin"], columns=["horizon", "model"], values="loss")
-    shares = oracle_share(metrics).set_index(["model", "horizon"])["share_pct"]
-    names, out = [name for name in losses["model"].unique() if name != "persistence"], []
-    for h in sorted(losses["horizon"].unique()):
-        base = wide[h]["persistence"]
-        for name in names:
-            parts = {str(seed): (wide[h].loc[seed, name], base.loc[seed]) for seed in losses["seed"].unique()}
-            parts["all"] = (wide[h][name].groupby("origin").mean(), base.groupby("origin").mean())
-            for seed, (own, still) in parts.items():
-                interval = ratio_interval(own.to_numpy(), still.to_numpy(), int(h), "bootstrap")
-                share = shares.get((name, h), np.nan) if seed == "all" else np.nan
-                out.append((seed, name, h, *interval, share, len(own)))
-    table = pd.DataFrame(out, columns=["seed", "model", "horizon", "ratio", "low", "high", "oracle_share_pct", "n"])
-    return table.astype({"horizon": int})
+# %% ../../nbs/replication/82_ablations.ipynb #0daf5174
+@lru_cache
+def _panel(market: MarketConfig) -> xr.Dataset:
+    "A simulated market on the nodes of the ablations."
+    return noisy_panel(simulate_market(market), ABLATION_GRID)
 
-# %% ../../nbs/replication/82_ablations.ipynb #1ea08873
-def pooled_share(
-    metrics: pd.DataFrame,  # as in `pool_seeds`
-    horizons: Sequence[int] = (5, 10, 20, 30),  # pooled
-) -> pd.Series:  # by model, %
-    "Share of the gap between persistence and the oracle closed over all these horizons and markets: sums of differences."
-    rows = metrics[(metrics["metric"] == "mae") & (metrics["cells"] == "observed") & metrics["horizon"].isin(list(horizons))]
-    total = rows.groupby("model")["value"].sum()
-    return (100 * (total["persistence"] - total) / (total["persistence"] - total["oracle"])).rename("share_pct")
+# %% ../../nbs/replication/82_ablations.ipynb #ffc85bb0
+def ablation_pieces() -> dict[str, Entry]:  # by name
+    "One piece a training, and the breaches of the surfaces forecast from."
+    panel, few = _panel(ABLATION_MARKET), _panel(LIQUIDITY_MARKET)
+    code, seen = "hybrid_iv.replication.ablations", {"panel": panel_hash(panel)}
+
+    def piece(name: str, variant: Variant) -> Entry:
+        made = lambda: run_variant(name, variant, panel)  # noqa: E731
+        return table_entry(f"ablations {name}", {**seen, "variant": name}, code, made)
+
+    first = table_entry("ablations", seen, code, lambda: origin_breaches(panel))
+    pieces = {"origin surfaces": first}
+    pieces |= {name: piece(name, variant) for name, variant in ablation_variants().items()}
+    liquid = {"panel": panel_hash(few)}
+    pieces["least liquid"] = table_entry(
+        "ablations least liquid", liquid, code, lambda: least_liquid(few)
+    )
+    return pieces
+
+# %% ../../nbs/replication/82_ablations.ipynb #72ed3156
+def ablation_tables(
+    found: Mapping[str, xr.Dataset],  # pieces that were made, by name
+) -> dict[str, pd.DataFrame]:  # `ablations` and `least_liquid`
+    "The tables of the experiment, of the pieces that there are."
+    tables = {name: unpack_table(piece, "table") for name, piece in found.items()}
+    liquid = tables.pop("least liquid", None)
+    out = {"ablations": pd.concat(tables.values(), ignore_index=True)} if tables else {}
+    return out if liquid is None else {**out, "least_liquid": liquid}
+
+# %% ../../nbs/replication/82_ablations.ipynb #ac09708e
+def ablation_settings() -> dict[str, Any]:
+    "What the manifest says of the experiment."
+    return {
+        "base": asdict(ABLATION_BASE), "paper": asdict(ABLATION_PAPER),
+        "grid": asdict(ABLATION_GRID), "market": asdict(ABLATION_MARKET),
+        "liquidity_market": asdict(LIQUIDITY_MARKET),
+    }  # fmt: skip
