@@ -19,7 +19,9 @@ from .data.carry import forward_over_spot
 from .data.features import check_horizons
 from .models.files import load_with_facts, save_hybrid
 from .models.forecaster import check_same_panel, origin_index
-from .models.hybrid import NetworkForecaster, carried_over, panel_hybrid
+from hybrid_iv.models.hybrid import (
+    NetworkForecaster, attention_weights, carried_over, draw_forecasts, panel_hybrid,
+)  # fmt: skip
 from .models.network import HybridConfig
 from .models.pretraining import shipped_hybrid
 from .models.training import DeviceConfig, TrainingConfig
@@ -132,9 +134,9 @@ class SurfaceModel:
         if origin is not None:
             row = int(origin_index(hybrid.name, panel, [origin])[0])
         day = [pd.Timestamp(panel["date"].values[row])]
-        parts = {"iv": hybrid.forecast(panel, day, horizons), "attention": hybrid.attention(panel, day)}
+        parts = {"iv": hybrid.forecast(panel, day, horizons), "attention": attention_weights(hybrid, panel, day)}
         if samples:
-            parts["iv_draws"] = hybrid.draws(panel, day, horizons, samples)
+            parts["iv_draws"] = draw_forecasts(hybrid, panel, day, horizons, samples)
         out = xr.Dataset({name: part.isel(origin=0, drop=True) for name, part in parts.items()})
         out = out.merge(panel.isel(date=row)[["spot", "forward", "rate"]].drop_vars("date"))
         report = arbitrage_report(out["iv"], panel, row)
@@ -153,7 +155,7 @@ def _fitted(
     hybrid.fit(panel.isel(date=slice(cut)), panel.isel(date=slice(cut, None)))
     return hybrid, FittedOn.of(panel)
 
-# %% ../nbs/65_model.ipynb #ececeba6
+# %% ../nbs/65_model.ipynb #3e58915d
 def arbitrage_report(
     iv: xr.DataArray,  # (horizon, asset, maturity, moneyness) forecast, annual decimals
     panel: xr.Dataset,  # validated panel that it was made from

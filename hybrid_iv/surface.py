@@ -36,7 +36,7 @@ SURFACE_AXES = ("asset", "maturity", "moneyness")  # order of the axes of one da
 PANEL_AXES = ("date", *SURFACE_AXES)  # order of the axes of a panel
 SCHEMA_VERSION = 1  # raised when the layout of a panel changes
 
-# %% ../nbs/00_surface.ipynb #d71bceed
+# %% ../nbs/00_surface.ipynb #55382c41
 logger = logging.getLogger("hybrid_iv")
 
 
@@ -119,7 +119,7 @@ class Grid:
             )
         return cls(tuple(panel["maturity"].values), tuple(panel["moneyness"].values))
 
-# %% ../nbs/00_surface.ipynb #5aca4282
+# %% ../nbs/00_surface.ipynb #54311d06
 PAPER_GRID = Grid(
     tuple(d / DAYS_PER_YEAR for d in (7, 14, 30, 60, 91, 122, 182, 273, 365, 547, 730)),
     tuple(round(0.70 + 0.05 * i, 2) for i in range(13)),
@@ -133,7 +133,7 @@ class _Rule:
     high: float  # and smaller than this
     unit: str  # quoted in the error
 
-# %% ../nbs/00_surface.ipynb #dd4d5a3f
+# %% ../nbs/00_surface.ipynb #9104dc7d
 _DAY, _TERM = ("date", "asset"), ("date", "asset", "maturity")
 _RULES: Mapping[str, _Rule] = {
     "iv": _Rule(PANEL_AXES, 1e-4, 10.0, "annual decimal, 0.20 is 20 %"),
@@ -147,7 +147,7 @@ _RULES: Mapping[str, _Rule] = {
     "vix": _Rule(("date",), 1.0, 500.0, "vol points, 20 is 20 %"),
 }
 
-# %% ../nbs/00_surface.ipynb #d2cb408d
+# %% ../nbs/00_surface.ipynb #cca3592d
 _EVENT_COLUMNS = ("event_asset", "event_date", "event_known_on", "event_kind")
 _ATTRIBUTES: Mapping[str, tuple[str, tuple[str, ...]]] = {  # default, allowed values (() for any)
     "moneyness_kind": ("forward", ("forward", "spot")),
@@ -163,7 +163,7 @@ def _place(axis: str, label: Any) -> str:
         return f"date {pd.Timestamp(label).date()}"
     return f"{axis} {label:.4g}" if axis in ("maturity", "moneyness") else f"{axis} {label}"
 
-# %% ../nbs/00_surface.ipynb #ef384b9e
+# %% ../nbs/00_surface.ipynb #bb9986b5
 def _refuse(array: xr.DataArray, bad: np.ndarray, rule: str) -> None:
     "Raise for the first true cell of `bad`, if any, naming its column and coordinates."
     if not bad.any():
@@ -173,7 +173,7 @@ def _refuse(array: xr.DataArray, bad: np.ndarray, rule: str) -> None:
     got = f"{array.values[first]} ({int(bad.sum())} such cells)"
     raise HybridIVError(f"{array.name}: {where}: must be {rule}, got {got}")
 
-# %% ../nbs/00_surface.ipynb #06c4bd50
+# %% ../nbs/00_surface.ipynb #da151592
 def _checked(panel: xr.Dataset, name: str) -> xr.DataArray:
     "The variable `name` in float64 (or bool) and in the fixed order of axes."
     rule, array = _RULES[name], panel[name]
@@ -207,7 +207,7 @@ def _check_dates(panel: xr.Dataset) -> None:
         wrong = dates[1:][dates[1:] <= dates[:-1]][0]
         raise HybridIVError(f"date: must rise strictly, {wrong.date()} does not")
 
-# %% ../nbs/00_surface.ipynb #5739be7d
+# %% ../nbs/00_surface.ipynb #b623236c
 def _check_coordinates(panel: xr.Dataset) -> None:
     "Refuse missing, unsorted, repeated or ill-typed coordinates."
     for axis in PANEL_AXES:
@@ -244,7 +244,7 @@ def _checked_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
         raise HybridIVError(f"schema_version: this library reads {SCHEMA_VERSION}, got {got}")
     return out
 
-# %% ../nbs/00_surface.ipynb #bfcc66ff
+# %% ../nbs/00_surface.ipynb #7332ced4
 def _check_event_types(panel: xr.Dataset) -> None:
     "The four columns go together on the axis `event`, two of days and two of text."
     absent = [n for n in _EVENT_COLUMNS if n not in panel or panel[n].dims != ("event",)]
@@ -260,7 +260,7 @@ def _check_event_types(panel: xr.Dataset) -> None:
         if panel.sizes["event"] and panel[name].dtype.kind not in kinds:
             raise HybridIVError(f"{name}: must be {rule}, got {panel[name].dtype}")
 
-# %% ../nbs/00_surface.ipynb #73f21428
+# %% ../nbs/00_surface.ipynb #f07c9646
 def _check_events(panel: xr.Dataset) -> None:
     "Events name assets of the panel and were known before they happened."
     if not any(name in panel for name in _EVENT_COLUMNS):
@@ -278,7 +278,7 @@ def _check_events(panel: xr.Dataset) -> None:
             " an event cannot be known in advance only after it happened"
         )
 
-# %% ../nbs/00_surface.ipynb #34fcc6e3
+# %% ../nbs/00_surface.ipynb #feb103cf
 def _completed(panel: xr.Dataset) -> xr.Dataset:
     "The panel with `observed`, `forward` and `rate` filled in where they are absent."
     if "observed" not in panel:
@@ -288,7 +288,7 @@ def _completed(panel: xr.Dataset) -> xr.Dataset:
         panel = panel.assign(forward=like.copy())
     return panel if "rate" in panel else panel.assign(rate=xr.zeros_like(like))
 
-# %% ../nbs/00_surface.ipynb #757d7abf
+# %% ../nbs/00_surface.ipynb #2968868d
 def _check_observed(panel: xr.Dataset) -> None:
     "Refuse observed cells without a volatility, a forward, a rate or a spot."
     observed, iv, spot = panel["observed"], panel["iv"], panel["spot"]
@@ -336,7 +336,7 @@ def _whole_day(value: Any) -> pd.Timestamp | None:
         return None
     return None if pd.isna(day) or day.tz is not None or day != day.normalize() else day
 
-# %% ../nbs/00_surface.ipynb #a92b0ba4
+# %% ../nbs/00_surface.ipynb #3f6dd224
 def whole_days(
     name: str,  # what an error calls the values
     values: Sequence[Any] | pd.DatetimeIndex,  # (n,) date objects, or text as year-month-day
@@ -361,7 +361,7 @@ def _listed_names(assets: Sequence[str]) -> np.ndarray:
         raise HybridIVError(f"asset: must be a list of names, got {assets!r}")
     return names
 
-# %% ../nbs/00_surface.ipynb #eb2b18b8
+# %% ../nbs/00_surface.ipynb #4b4d6312
 def _shaped(name: str, values: Any, axes: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
     "The values as an array of the shape given."
     needs = f"{name}: needs shape {shape} for {axes}"
@@ -413,7 +413,7 @@ def _value_bytes(array: xr.DataArray) -> bytes:
     plain[np.isnan(plain)] = np.nan
     return plain.tobytes()
 
-# %% ../nbs/00_surface.ipynb #b5c7e34d
+# %% ../nbs/00_surface.ipynb #67c5788e
 def panel_hash(
     panel: xr.Dataset,  # any panel
 ) -> str:  # 64 hexadecimal digits
@@ -435,7 +435,7 @@ def _file_path(path: str | Path) -> Path:
         raise HybridIVError(f"path: must be the path of a file, got {path!r}")
     return Path(path)
 
-# %% ../nbs/00_surface.ipynb #bc80afed
+# %% ../nbs/00_surface.ipynb #0f589e98
 def replace_atomically(
     path: str | Path,  # file to create or replace
     write: Callable[[Path], object],  # writes the whole content to the path it is given
@@ -467,7 +467,7 @@ def _digest(panel: xr.Dataset) -> str:
     known.attrs = {name: panel.attrs[name] for name in _READ if name in panel.attrs}
     return panel_hash(known)
 
-# %% ../nbs/00_surface.ipynb #f5e399de
+# %% ../nbs/00_surface.ipynb #06806dc3
 def save_panel(
     panel: xr.Dataset,  # any panel
     path: str | Path,  # NetCDF file to write
@@ -507,12 +507,12 @@ def load_panel(
 # %% ../nbs/00_surface.ipynb #78822c3d
 Item = TypeVar("Item")
 
-# %% ../nbs/00_surface.ipynb #e4da8460
+# %% ../nbs/00_surface.ipynb #3603ce2a
 def quiet() -> bool:
     "Whether `IN_TEST` or `HYBRID_IV_QUIET` switches progress bars off."
     return bool(os.environ.get("IN_TEST") or os.environ.get("HYBRID_IV_QUIET"))
 
-# %% ../nbs/00_surface.ipynb #b954f31e
+# %% ../nbs/00_surface.ipynb #c8de8c92
 def progress(
     items: Iterable[Item],  # what is worked through
     label: str,  # shown before the bar
@@ -541,7 +541,7 @@ TOY_GRID = Grid(
     tuple(days / DAYS_PER_YEAR for days in _TOY_DAYS), (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
 )
 
-# %% ../nbs/00_surface.ipynb #38700c0e
+# %% ../nbs/00_surface.ipynb #0776a25c
 def _toy_levels(
     rng: np.random.Generator, dates: int, assets: int, reversion: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -555,7 +555,7 @@ def _toy_levels(
         level[t] = level[t - 1] + reversion * (mean - level[t - 1]) + shocks[t]
     return level, mean, shocks
 
-# %% ../nbs/00_surface.ipynb #e65d79ca
+# %% ../nbs/00_surface.ipynb #14763f41
 def toy_panel(
     dates: int = 260,  # business days, from 2020-01-01 on
     assets: int = 3,  # number of assets

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid_iv.black import call_price
 from hybrid_iv.arbitrage.constraints import breaches
 from hybrid_iv.arbitrage.projection import project
+from hybrid_iv.black import call_price
 from hybrid_iv.surface import PAPER_GRID, Grid, toy_panel
 
 TABLE = json.loads((Path(__file__).parent / "data" / "arbitragerepair.json").read_text())

@@ -17,30 +17,39 @@ from hybrid_iv.data.datasets import load_dataset
 from hybrid_iv.surface import DAYS_PER_YEAR, HybridIVError, panel_hash
 
 ROOT = Path(__file__).parents[1]
-LOAD = "from hybrid_iv.datasets import load_dataset; from hybrid_iv.surface import panel_hash; print(panel_hash(load_dataset('us-stocks')))"
+LOAD = "from hybrid_iv.data.datasets import load_dataset; from hybrid_iv.surface import panel_hash; print(panel_hash(load_dataset('us-stocks')))"
 
 
 def start(cache: Path) -> subprocess.Popen[str]:
     """A process that loads the stocks through the cache in `cache` and prints the panel's hash."""
     environment = os.environ | {"HYBRID_IV_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", LOAD], env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return subprocess.Popen(
+        [sys.executable, "-c", LOAD], env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     both = [start(tmp_path), start(tmp_path)]
     answers = {process.communicate(timeout=120)[0].strip() for process in both}
-    assert all(process.returncode == 0 for process in both) and len(answers) == 1 and len(answers.pop()) == 64
-    assert [file.suffix for file in tmp_path.iterdir()] == [".nc"]
+    assert (
+        all(process.returncode == 0 for process in both)
+        and len(answers) == 1
+        and len(answers.pop()) == 64
+    )
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert [file.suffix for file in files] == [".nc"]
 
 
-def test_a_killed_writer_leaves_nothing_that_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_writer_leaves_nothing_that_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A writer that dies half-way leaves a temporary file at most; the next reader builds the panel anew."""
     monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path / "whole"))
     expected = panel_hash(load_dataset("us-stocks"))
     cache = tmp_path / "cut"
     process = start(cache)
     end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end and not (cache.is_dir() and any(cache.iterdir())):
+    while process.poll() is None and time.monotonic() < end and not any(cache.rglob("*.nc")):
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
@@ -53,20 +62,29 @@ def test_a_damaged_file_is_built_again(tmp_path: Path, monkeypatch: pytest.Monke
     """One changed bit anywhere, in the header or among the values, and a process that reads it neither crashes nor believes it."""
     monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path))
     expected = panel_hash(load_dataset("us-stocks"))
-    [path] = tmp_path.iterdir()
+    [path] = tmp_path.rglob("*.nc")
     whole = path.read_bytes()
-    places = [*range(0, 96, 24), *np.random.default_rng(0).integers(96, len(whole), 4).tolist(), len(whole) - 1]
+    places = [
+        *range(0, 96, 24),
+        *np.random.default_rng(0).integers(96, len(whole), 4).tolist(),
+        len(whole) - 1,
+    ]
     for place in places:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         assert panel_hash(load_dataset("us-stocks")) == expected, place
-        [path] = tmp_path.iterdir()
+        [path] = tmp_path.rglob("*.nc")
         assert path.read_bytes() == whole
-    path.write_bytes(whole[:8] + b"\xff" * 200 + whole[208:])  # a header of nonsense, met by a fresh process
+    path.write_bytes(
+        whole[:8] + b"\xff" * 200 + whole[208:]
+    )  # a header of nonsense, met by a fresh process
     process = start(tmp_path)
     assert process.communicate(timeout=120)[0].strip() == expected and process.returncode == 0
 
 
-@pytest.mark.skipif(not os.environ.get("HYBRID_IV_DATA"), reason="HYBRID_IV_DATA is not set: no S&P 500 factor surfaces")
+@pytest.mark.skipif(
+    not os.environ.get("HYBRID_IV_DATA"),
+    reason="HYBRID_IV_DATA is not set: no S&P 500 factor surfaces",
+)
 def test_spx_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path))
     panel = load_dataset("spx-factors")
@@ -75,8 +93,12 @@ def test_spx_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert float(observed.mean()) > 0.95 and bool(observed.sel(moneyness=1.0).all())
     on_spot = panel["moneyness"] * panel["forward"] / panel["spot"]
     trusted = on_spot.where(observed)
-    assert float(trusted.min()) > 0.8 - 1e-12 and float(trusted.max()) < 1.2 + 1e-12  # up to rounding
-    level = 100 * panel["iv"].sel(moneyness=1.0, maturity=30 / DAYS_PER_YEAR, asset="SPX").to_series()
+    assert (
+        float(trusted.min()) > 0.8 - 1e-12 and float(trusted.max()) < 1.2 + 1e-12
+    )  # up to rounding
+    level = (
+        100 * panel["iv"].sel(moneyness=1.0, maturity=30 / DAYS_PER_YEAR, asset="SPX").to_series()
+    )
     vix = panel["vix"].to_series()
     both = pd.concat([level, vix], axis=1).dropna().to_numpy()
     assert len(both) > 5_700 and np.corrcoef(both.T)[0, 1] > 0.97  # the factor surfaces follow VIX
@@ -89,5 +111,7 @@ def test_a_date_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("spx_factors/spx_factors.csv", "vix/vix.csv"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("date,close\n2020-01-02,1\nsoon,2\n")
-    with pytest.raises(HybridIVError, match="spx_factors.csv: column date, line 3: must be a day, got 'soon'"):
+    with pytest.raises(
+        HybridIVError, match="spx_factors.csv: column date, line 3: must be a day, got 'soon'"
+    ):
         load_dataset("spx-factors")

@@ -1,4 +1,4 @@
-"""Properties of the metrics, of the evaluation and of the tests of significance, on random inputs."""
+"""Properties of metrics, evaluation and tests of significance, on random inputs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from hybrid_iv.data.features import Split, origin_rows
 from hybrid_iv.evaluation.evaluation import (
     benchmark_evaluation,
     evaluate_forecast,
@@ -19,8 +20,6 @@ from hybrid_iv.evaluation.evaluation import (
     persistence_forecast,
     result_table,
 )
-from hybrid_iv.data.features import Split, origin_rows
-from hybrid_iv.metrics import METRICS, error_terms, masked_sums, metric_values, pointwise_metrics
 from hybrid_iv.evaluation.significance import (
     adjust_p_values,
     clark_west,
@@ -31,6 +30,7 @@ from hybrid_iv.evaluation.significance import (
     ratio_interval,
     significance_table,
 )
+from hybrid_iv.metrics import METRICS, error_terms, masked_sums, metric_values, pointwise_metrics
 from hybrid_iv.surface import Grid, HybridIVError, make_panel
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -45,7 +45,9 @@ def random_panel(seed: int, days: int = 60, assets: int = 3) -> xr.Dataset:
     iv[rng.random(shape) < 0.1] = np.nan
     observed = np.isfinite(iv) & (rng.random(shape) < 0.7)
     dates, names = pd.bdate_range("2021-01-01", periods=days), [f"A{i}" for i in range(assets)]
-    return make_panel(iv, rng.uniform(50, 150, (days, assets)), dates, names, GRID, {"observed": observed})
+    return make_panel(
+        iv, rng.uniform(50, 150, (days, assets)), dates, names, GRID, {"observed": observed}
+    )
 
 
 def long_table(panel: xr.Dataset, forecast: xr.DataArray, split: Split) -> pd.DataFrame:
@@ -53,16 +55,29 @@ def long_table(panel: xr.Dataset, forecast: xr.DataArray, split: Split) -> pd.Da
     dates = pd.DatetimeIndex(panel["date"].values)
     iv = panel["iv"].to_series().unstack(["asset", "maturity", "moneyness"])
     names = {"date": "origin"}
-    today = iv.ffill().stack(["asset", "maturity", "moneyness"], future_stack=True).rename("today").rename_axis(index=names)
+    today = (
+        iv.ffill()
+        .stack(["asset", "maturity", "moneyness"], future_stack=True)
+        .rename("today")
+        .rename_axis(index=names)
+    )
     mean = iv[iv.index <= split.train_end].mean().rename("mean")
     parts = []
     for h in forecast["horizon"].values:
         shifted = pd.Series(dates[h:], index=dates[:-h], name="target_day")
-        part = forecast.sel(horizon=h, drop=True).to_series().rename("forecast").to_frame().join(today)
+        part = (
+            forecast.sel(horizon=h, drop=True).to_series().rename("forecast").to_frame().join(today)
+        )
         part = part.join(mean, on=["asset", "maturity", "moneyness"]).reset_index()
         part["date"] = part["origin"].map(shifted)
-        target = panel[["iv", "observed"]].to_dataframe().reset_index()[["date", "asset", "maturity", "moneyness", "iv", "observed"]]
-        parts.append(part.merge(target, on=["date", "asset", "maturity", "moneyness"]).assign(horizon=int(h)))
+        target = (
+            panel[["iv", "observed"]]
+            .to_dataframe()
+            .reset_index()[["date", "asset", "maturity", "moneyness", "iv", "observed"]]
+        )
+        parts.append(
+            part.merge(target, on=["date", "asset", "maturity", "moneyness"]).assign(horizon=int(h))
+        )
     return pd.concat(parts).dropna(subset=["iv", "today"])
 
 
@@ -73,30 +88,62 @@ def test_evaluation_equals_a_long_table_in_pandas(seed: int) -> None:
     dates = pd.DatetimeIndex(panel["date"].values)
     split, horizons = Split(dates[24], dates[34]), [1, 5]
     origins = dates[origin_rows(split.rows(dates, "test"), horizons)]
-    forecast = persistence_forecast(panel, origins, horizons) * rng.uniform(0.8, 1.2, (len(origins), 2, 3, *GRID.shape))
+    forecast = persistence_forecast(panel, origins, horizons) * rng.uniform(
+        0.8, 1.2, (len(origins), 2, 3, *GRID.shape)
+    )
     found = evaluate_forecast(forecast, panel, split, "random", "noise")
     table = long_table(panel, forecast, split)
-    table["absolute"], table["squared"] = 100 * (table["forecast"] - table["iv"]).abs(), 1e4 * (table["forecast"] - table["iv"]) ** 2
+    table["absolute"], table["squared"] = (
+        100 * (table["forecast"] - table["iv"]).abs(),
+        1e4 * (table["forecast"] - table["iv"]) ** 2,
+    )
     for cells, rows in (("observed", table[table["observed"]]), ("grid", table)):
-        mine = found.metrics[(found.metrics["cells"] == cells) & (found.metrics["region"] == "all") & (found.metrics["regime"] == "all")]
+        mine = found.metrics[
+            (found.metrics["cells"] == cells)
+            & (found.metrics["region"] == "all")
+            & (found.metrics["regime"] == "all")
+        ]
         mine = mine.set_index(["metric", "horizon", "asset"])["value"]
         for h, part in rows.groupby("horizon"):
             np.testing.assert_allclose(mine["mae", h, "all"], part["absolute"].mean(), rtol=1e-9)
-            np.testing.assert_allclose(mine["rmse", h, "all"], part["squared"].mean() ** 0.5, rtol=1e-9)
-            np.testing.assert_allclose(mine["mape", h, "all"], (part["absolute"] / part["iv"]).mean(), rtol=1e-9)
+            np.testing.assert_allclose(
+                mine["rmse", h, "all"], part["squared"].mean() ** 0.5, rtol=1e-9
+            )
+            np.testing.assert_allclose(
+                mine["mape", h, "all"], (part["absolute"] / part["iv"]).mean(), rtol=1e-9
+            )
             ratio = (part["iv"] / part["forecast"]) ** 2
-            np.testing.assert_allclose(mine["qlike", h, "all"], (ratio - np.log(ratio) - 1).mean(), rtol=1e-9)
-            d1 = (part["iv"] ** 2 * part["maturity"] / 2 - np.log(part["moneyness"])) / (part["iv"] * part["maturity"] ** 0.5)
-            weight = norm.pdf(d1) * part["maturity"] ** 0.5  # vega of the target for a forward of one
-            np.testing.assert_allclose(mine["mae_vega", h, "all"], (weight * part["absolute"]).sum() / weight.sum(), rtol=1e-8)
+            np.testing.assert_allclose(
+                mine["qlike", h, "all"], (ratio - np.log(ratio) - 1).mean(), rtol=1e-9
+            )
+            d1 = (part["iv"] ** 2 * part["maturity"] / 2 - np.log(part["moneyness"])) / (
+                part["iv"] * part["maturity"] ** 0.5
+            )
+            weight = (
+                norm.pdf(d1) * part["maturity"] ** 0.5
+            )  # vega of the target for a forward of one
+            np.testing.assert_allclose(
+                mine["mae_vega", h, "all"],
+                (weight * part["absolute"]).sum() / weight.sum(),
+                rtol=1e-8,
+            )
             base = (1e4 * (part["today"] - part["iv"]) ** 2).sum()
-            np.testing.assert_allclose(mine["r2_persistence", h, "all"], 1 - part["squared"].sum() / base, rtol=1e-9)
+            np.testing.assert_allclose(
+                mine["r2_persistence", h, "all"], 1 - part["squared"].sum() / base, rtol=1e-9
+            )
             trained = part.dropna(subset=["mean"])
             spread = (1e4 * (trained["mean"] - trained["iv"]) ** 2).sum()
-            np.testing.assert_allclose(mine["r2_mean", h, "all"], 1 - trained["squared"].sum() / spread, rtol=1e-9)
+            np.testing.assert_allclose(
+                mine["r2_mean", h, "all"], 1 - trained["squared"].sum() / spread, rtol=1e-9
+            )
             for asset, one in part.groupby("asset"):
                 np.testing.assert_allclose(mine["mae", h, asset], one["absolute"].mean(), rtol=1e-9)
-    seen = table[table["observed"]].groupby(["origin", "horizon", "asset"])["absolute"].mean().to_xarray()
+    seen = (
+        table[table["observed"]]
+        .groupby(["origin", "horizon", "asset"])["absolute"]
+        .mean()
+        .to_xarray()
+    )
     xr.testing.assert_allclose(found.losses["absolute"], seen.reindex_like(found.losses), rtol=1e-9)
 
 
@@ -107,12 +154,26 @@ def test_metrics_do_not_mind_order_and_obey_their_bounds(seed: int, count: int) 
     forecast, target, before, mean = rng.uniform(0.05, 1.5, (4, count))
     seen = rng.random(count) < 0.8
     seen[0] = True
-    one = pointwise_metrics(forecast, target, seen, mean, before, vega=rng.uniform(0.1, 1, count) * 0 + 0.3)
+    one = pointwise_metrics(
+        forecast, target, seen, mean, before, vega=rng.uniform(0.1, 1, count) * 0 + 0.3
+    )
     order = rng.permutation(count)
-    other = pointwise_metrics(forecast[order], target[order], seen[order], mean[order], before[order], vega=np.full(count, 0.3))
+    other = pointwise_metrics(
+        forecast[order],
+        target[order],
+        seen[order],
+        mean[order],
+        before[order],
+        vega=np.full(count, 0.3),
+    )
     assert tuple(one) == METRICS
     np.testing.assert_allclose(list(one.values()), list(other.values()), rtol=1e-9)
-    assert one["mae"] <= one["rmse"] * (1 + 1e-12) and one["r2_mean"] <= 1 and one["r2_persistence"] <= 1 and one["qlike"] >= 0
+    assert (
+        one["mae"] <= one["rmse"] * (1 + 1e-12)
+        and one["r2_mean"] <= 1
+        and one["r2_persistence"] <= 1
+        and one["qlike"] >= 0
+    )
     np.testing.assert_allclose(one["mae_vega"], one["mae"], rtol=1e-9)  # equal weights
     assert (one["skill"] > 0) == (one["mae"] < pointwise_metrics(before, target, seen)["mae"])
 
@@ -137,13 +198,17 @@ def overlapping(rng: np.random.Generator, n: int, h: int) -> np.ndarray:
 
 @settings(max_examples=50, deadline=None)
 @given(SEEDS, st.integers(80, 400), st.integers(1, 30), st.sampled_from(["ewc", "hac"]))
-def test_diebold_mariano_is_odd_and_sees_only_the_difference(seed: int, n: int, h: int, method: str) -> None:
+def test_diebold_mariano_is_odd_and_sees_only_the_difference(
+    seed: int, n: int, h: int, method: str
+) -> None:
     rng = np.random.default_rng(seed)
     a, b = np.abs(overlapping(rng, n, h)), np.abs(overlapping(rng, n, h))
     here, there = diebold_mariano(a, b, h, method), diebold_mariano(b, a, h, method)
     shifted = diebold_mariano(1000 * a + 5, 1000 * b + 5, h, method)
     assert 0 <= here.p_value <= 1 and 0 < here.n_eff <= n
-    np.testing.assert_allclose([there.statistic, there.p_value], [-here.statistic, here.p_value], rtol=1e-9)
+    np.testing.assert_allclose(
+        [there.statistic, there.p_value], [-here.statistic, here.p_value], rtol=1e-9
+    )
     np.testing.assert_allclose(shifted.statistic, here.statistic, rtol=1e-6)
     assert cosine_count(n, h) <= 0.4 * n / h + 1e-6
 
@@ -163,9 +228,16 @@ def test_size_of_the_conditional_and_the_nested_test_under_overlap(horizon: int)
     conditional = nested = 0
     for _ in range(draws):
         common, first, second, noise = (overlapping(rng, n, horizon) for _ in range(4))
-        conditional += giacomini_white(np.abs(common + first), np.abs(common + second), horizon).p_value < 0.05
-        nested += clark_west(common**2, (common - 0.3 * noise) ** 2, (0.3 * noise) ** 2, horizon).p_value < 0.05
-    assert conditional / draws < 0.05 + 4 * np.sqrt(0.05 * 0.95 / draws)  # four standard errors: conservative is allowed
+        conditional += (
+            giacomini_white(np.abs(common + first), np.abs(common + second), horizon).p_value < 0.05
+        )
+        nested += (
+            clark_west(common**2, (common - 0.3 * noise) ** 2, (0.3 * noise) ** 2, horizon).p_value
+            < 0.05
+        )
+    assert conditional / draws < 0.05 + 4 * np.sqrt(
+        0.05 * 0.95 / draws
+    )  # four standard errors: conservative is allowed
     assert nested / draws < 0.05 + 4 * np.sqrt(0.05 * 0.95 / draws)
 
 
@@ -174,7 +246,10 @@ def test_interval_of_a_ratio_covers_the_truth(horizon: int) -> None:
     rng, hits, draws = np.random.default_rng(horizon), 0, 1000
     for _ in range(draws):
         common = overlapping(rng, 345, horizon)
-        a, b = np.abs(common + overlapping(rng, 345, horizon)), np.abs(common + overlapping(rng, 345, horizon))
+        a, b = (
+            np.abs(common + overlapping(rng, 345, horizon)),
+            np.abs(common + overlapping(rng, 345, horizon)),
+        )
         _, low, high = ratio_interval(a, b, horizon)
         hits += low <= 1 <= high
     assert abs(hits / draws - 0.95) < 4 * np.sqrt(0.05 * 0.95 / draws)
@@ -192,18 +267,58 @@ def test_edge_cases_are_defined_or_refused() -> None:
     one_model = model_confidence_set(pd.DataFrame({"alone": x}), 1)
     assert one_model.loc["alone", "included"] and one_model.loc["alone", "p_value"] == 1
     with pytest.raises(HybridIVError, match="no row"):
-        result_table(pd.DataFrame(columns=["model", "horizon", "metric", "asset", "region", "regime", "cells", "value"]))
+        result_table(
+            pd.DataFrame(
+                columns=[
+                    "model",
+                    "horizon",
+                    "metric",
+                    "asset",
+                    "region",
+                    "regime",
+                    "cells",
+                    "value",
+                ]
+            )
+        )
     with pytest.raises(HybridIVError, match="lack"):
-        oracle_share(pd.DataFrame(columns=["dataset", "model", "horizon", "metric", "asset", "region", "regime", "cells", "value"]))
+        oracle_share(
+            pd.DataFrame(
+                columns=[
+                    "dataset",
+                    "model",
+                    "horizon",
+                    "metric",
+                    "asset",
+                    "region",
+                    "regime",
+                    "cells",
+                    "value",
+                ]
+            )
+        )
 
 
 def test_one_origin_gives_a_table_without_tests() -> None:
-    coordinates = {"origin": pd.bdate_range("2024-01-01", periods=1), "horizon": [1, 30], "asset": ["A", "B"]}
+    coordinates = {
+        "origin": pd.bdate_range("2024-01-01", periods=1),
+        "horizon": [1, 30],
+        "asset": ["A", "B"],
+    }
     axes = ("origin", "horizon", "asset")
-    losses = {name: xr.Dataset({k: (axes, np.full((1, 2, 2), v)) for k in ("absolute", "squared", "departure")}, coordinates)
-              for name, v in (("hybrid", 1.0), ("persistence", 2.0))}
+    losses = {
+        name: xr.Dataset(
+            {k: (axes, np.full((1, 2, 2), v)) for k in ("absolute", "squared", "departure")},
+            coordinates,
+        )
+        for name, v in (("hybrid", 1.0), ("persistence", 2.0))
+    }
     table = significance_table(losses, benchmarks=("persistence",))
-    assert len(table) == 3 * 2 * (3 + 4) and table["p_value"].isna().all() and table["p_adjusted"].isna().all()
+    assert (
+        len(table) == 3 * 2 * (3 + 4)
+        and table["p_value"].isna().all()
+        and table["p_adjusted"].isna().all()
+    )
 
 
 def test_evaluation_of_the_papers_size_takes_less_than_a_minute() -> None:

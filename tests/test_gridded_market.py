@@ -9,17 +9,14 @@ import xarray as xr
 
 from hybrid_iv.arbitrage.constraints import panel_breaches, summarise_breaches
 from hybrid_iv.data.gridding import GriddingReport, quotes_to_panel
-from hybrid_iv.data.quotes import Quotes, clean_quotes, read_table
-from hybrid_iv.market.simulation import (
-    Market,
-    MarketConfig,
-    market_quotes,
-    simulate_market,
-    true_surfaces,
-)
+from hybrid_iv.data.quotes import Quotes, clean_quotes
+from hybrid_iv.data.readers import read_table
+from hybrid_iv.market.chains import market_quotes
+from hybrid_iv.market.simulation import Market, MarketConfig, simulate_market, true_surfaces
 from hybrid_iv.surface import PAPER_GRID, VOL_POINTS, Grid
 
-CONFIG = MarketConfig(indices=1, stocks=3, sectors=1, illiquid=1, late=0, start="2021-01-01", end="2021-04-30", seed=3)
+SMALL = {"indices": 1, "stocks": 3, "sectors": 1, "illiquid": 1, "late": 0}
+CONFIG = MarketConfig(**SMALL, start="2021-01-01", end="2021-04-30", seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +39,8 @@ def earnings(market: Market) -> pd.DataFrame:
     day, asset = np.nonzero(market.earnings)
     date = pd.bdate_range(CONFIG.start, periods=len(market.earnings))[day]
     names = np.array(market.assets)[asset]
-    return pd.DataFrame({"asset": names, "date": date, "known_on": pd.Timestamp("2020-01-01"), "kind": "earnings"})
+    facts = {"known_on": pd.Timestamp("2020-01-01"), "kind": "earnings"}
+    return pd.DataFrame({"asset": names, "date": date, **facts})
 
 
 def error(panel: xr.Dataset, market: Market) -> np.ndarray:
@@ -64,27 +62,37 @@ def test_the_panel_is_near_the_truth(market: Market, quotes: Quotes) -> None:
 
 
 def test_spot_moneyness(market: Market, quotes: Quotes) -> None:
-    """Quotes gridded in K/S differ from those in K/F as the truth does: read at k = ln(K/S) less the carry, here at one year."""
-    panels = [quotes_to_panel(quotes, moneyness_kind=kind, events=earnings(market))[0] for kind in ("spot", "forward")]
+    """Quotes in K/S differ from those in K/F as the truth does, read at ln(K/S) less the carry."""
+    panels = [
+        quotes_to_panel(quotes, moneyness_kind=kind, events=earnings(market))[0]
+        for kind in ("spot", "forward")
+    ]
     assert [panel.attrs["moneyness_kind"] for panel in panels] == ["spot", "forward"]
-    spot, forward = (panel["iv"].where(panel["observed"]).sel(maturity=1.0).values for panel in panels)
+    quoted = [panel["iv"].where(panel["observed"]) for panel in panels]
+    spot, forward = (iv.sel(maturity=1.0).values for iv in quoted)  # at one year
     rows = market.dates.get_indexer(pd.DatetimeIndex(panels[0]["date"].values))
     fine = Grid((1.0,), tuple(np.linspace(0.6, 1.4, 161)))
-    truth, k, nodes = true_surfaces(market, fine)[rows, :, 0], np.log(fine.moneyness), np.log(PAPER_GRID.moneyness)
+    truth = true_surfaces(market, fine)[rows, :, 0]
+    k, nodes = np.log(fine.moneyness), np.log(PAPER_GRID.moneyness)
     found = []
     for a in range(len(market.assets) - 1):  # the last one is illiquid
         carry = market.rate[rows] - market.law.dividend_yield[a]
-        wanted = np.stack([np.interp(nodes - c, k, day) - np.interp(nodes, k, day) for c, day in zip(carry, truth[:, a])])
+        wanted = np.stack([
+            np.interp(nodes - c, k, day) - np.interp(nodes, k, day)
+            for c, day in zip(carry, truth[:, a])
+        ])
         both = np.isfinite(spot[:, a] + forward[:, a])
         assert both.mean() > 0.3
-        found.append([VOL_POINTS * np.abs(x[both]).mean() for x in (spot[:, a] - forward[:, a] - wanted, wanted)])
+        apart = (spot[:, a] - forward[:, a] - wanted, wanted)
+        found.append([VOL_POINTS * np.abs(x[both]).mean() for x in apart])
     error, size = np.transpose(found)
-    print(f"\nvol points between K/S and K/F: {size.round(3)}; not as in the truth: {error.round(3)}")
+    said = f"vol points between K/S and K/F: {size.round(3)}"
+    print(f"\n{said}; not as in the truth: {error.round(3)}")
     assert error.mean() < 0.2 * size.mean() and (error < 0.1).all()
 
 
 def test_prefix(market: Market, quotes: Quotes) -> None:
-    """Gridding of the first days equals the first days of gridding all, bit for bit, events included."""
+    """Gridding the first days gives the first days of gridding all, bit for bit, with events."""
     import polars as pl
 
     last = market.dates[20]
@@ -100,8 +108,10 @@ def test_quoted_spreads(market: Market, quotes: Quotes) -> None:
     panel = quotes_to_panel(quotes, events=earnings(market))[0]
     np.testing.assert_array_equal(np.isfinite(panel["iv_spread"]), panel["observed"])
     points = quotes.collect().to_pandas()
-    for name in market.assets:  # at the money, in 60 to 120 days: spread of prices over vega, by hand
-        near = points[(points["asset"] == name) & (np.abs(np.log(points["strike"] / points["forward"])) < 0.02)]
+    # At the money, in 60 to 120 days: spread of prices over vega, by hand.
+    for name in market.assets:
+        distance = np.abs(np.log(points["strike"] / points["forward"]))
+        near = points[(points["asset"] == name) & (distance < 0.02)]
         tau = (pd.to_datetime(near["expiry"]) - pd.to_datetime(near["date"])).dt.days / 365
         near, tau = near[tau.between(0.15, 0.35)], tau[tau.between(0.15, 0.35)]
         vega = near["discount"] * near["forward"] * np.sqrt(tau / (2 * np.pi))
@@ -111,4 +121,5 @@ def test_quoted_spreads(market: Market, quotes: Quotes) -> None:
     table = summarise_breaches(panel_breaches(panel), resamples=0)
     half = summarise_breaches(panel_breaches(panel.drop_vars("iv_spread")), resamples=0)
     assert "beyond_half_spread_pct" not in half
-    assert table.loc["butterfly", "quoted_breaches"] > 0 and 0 <= table.loc["butterfly", "beyond_half_spread_pct"] <= 100
+    butterfly = table.loc["butterfly"]
+    assert butterfly["quoted_breaches"] > 0 and 0 <= butterfly["beyond_half_spread_pct"] <= 100

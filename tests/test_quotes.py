@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from hybrid_iv.black import black_price
 from hybrid_iv.data.gridding import quotes_to_panel
-from hybrid_iv.data.quotes import REQUIRED, Cleaning, QuoteInfo, clean_quotes, read_table
+from hybrid_iv.data.quotes import REQUIRED, Cleaning, QuoteInfo, clean_quotes
+from hybrid_iv.data.readers import read_table
 from hybrid_iv.surface import DAYS_PER_YEAR, Grid, HybridIVError
 
 GRID = Grid((30 / DAYS_PER_YEAR, 60 / DAYS_PER_YEAR), (0.9, 1.0, 1.1))
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
 
 
 def flat_chain(days: int = 3, iv: float = 0.25, asset: str = "XYZ") -> pd.DataFrame:
@@ -32,9 +34,12 @@ def flat_chain(days: int = 3, iv: float = 0.25, asset: str = "XYZ") -> pd.DataFr
             tau = (expiry - day).days / DAYS_PER_YEAR
             strike = np.arange(80.0, 121.0, 5.0)
             for is_call in (True, False):
-                price = black_price(np.full(9, 100.0 + i), strike, np.full(9, tau), np.full(9, iv), 1.0, is_call)
-                rows.append(pd.DataFrame({"date": str(day), "asset": asset, "expiry": str(expiry), "strike": strike,
-                                          "is_call": "C" if is_call else "P", "bid": price, "ask": price}))  # fmt: skip
+                forward, same_tau, same_iv = np.full(9, 100.0 + i), np.full(9, tau), np.full(9, iv)
+                price = black_price(forward, strike, same_tau, same_iv, 1.0, is_call)
+                right = "C" if is_call else "P"
+                facts = {"date": str(day), "asset": asset, "expiry": str(expiry), "strike": strike}
+                quotes = {"is_call": right, "bid": price, "ask": price}
+                rows.append(pd.DataFrame({**facts, **quotes}))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -42,7 +47,9 @@ CHAIN = flat_chain()
 NAMES = {str(name): str(name) for name in CHAIN}
 
 
-def to_panel(table: Any, names: dict[str, str] | None = None, jobs: int = 1) -> tuple[xr.Dataset, dict[str, int]]:
+def to_panel(
+    table: Any, names: dict[str, str] | None = None, jobs: int = 1
+) -> tuple[xr.Dataset, dict[str, int]]:
     """The whole way."""
     quotes, report = clean_quotes(read_table(table, names or NAMES))
     assert report.rows == report.kept + sum(report.dropped.values())
@@ -60,11 +67,13 @@ REFERENCE = to_panel(CHAIN)[0]
 
 @pytest.mark.parametrize("style", ["european", "american"])
 def test_a_known_spread(style: str) -> None:
-    """Bid at 24 % and ask at 26 %: 2 vol points in every cell; for American quotes by vega, so nearly."""
+    """Bid at 24 %, ask at 26 %: 2 vol points in every cell; of American quotes, by vega, nearly."""
     bid, ask = flat_chain(iv=0.24), flat_chain(iv=0.26)
-    table = bid.assign(ask=ask["ask"], iv=0.25, spot=100.0 + (pd.to_datetime(bid["date"]) - pd.Timestamp("2024-01-02")).dt.days)
+    days = (pd.to_datetime(bid["date"]) - pd.Timestamp("2024-01-02")).dt.days
+    table = bid.assign(ask=ask["ask"], iv=0.25, spot=100.0 + days)
     info = QuoteInfo(exercise_style=style)
-    quotes, _ = clean_quotes(read_table(table, NAMES | {"iv": "iv", "spot": "spot"}, info), Cleaning(max_relative_spread=2.0))
+    read = read_table(table, NAMES | {"iv": "iv", "spot": "spot"}, info)
+    quotes, _ = clean_quotes(read, Cleaning(max_relative_spread=2.0))
     panel = quotes_to_panel(quotes, GRID)[0]
     wanted = np.where(panel["observed"].values, 0.02, np.nan)
     assert np.isfinite(wanted).any()
@@ -129,7 +138,8 @@ def test_a_second_price_drops_both(row: int, shift: float) -> None:
 
 
 def test_days_that_come_twice() -> None:
-    panel, dropped = to_panel(pd.concat([CHAIN, CHAIN[CHAIN["date"] == "2024-01-03"]], ignore_index=True))
+    second = CHAIN[CHAIN["date"] == "2024-01-03"]
+    panel, dropped = to_panel(pd.concat([CHAIN, second], ignore_index=True))
     assert dropped["duplicate"] == int((CHAIN["date"] == "2024-01-03").sum())
     xr.testing.assert_identical(panel, REFERENCE)
 
@@ -143,7 +153,8 @@ def test_days_with_one_strike_are_not_observed() -> None:
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Shanghai", "UTC"])
 def test_time_zones(zone: str) -> None:
-    zoned = CHAIN.assign(date=(pd.to_datetime(CHAIN["date"]) + pd.Timedelta(hours=22)).dt.tz_localize(zone))
+    evening = pd.to_datetime(CHAIN["date"]) + pd.Timedelta(hours=22)
+    zoned = CHAIN.assign(date=evening.dt.tz_localize(zone))
     xr.testing.assert_identical(to_panel(zoned)[0], REFERENCE)
     text = CHAIN.assign(date=CHAIN["date"] + "T23:30:00-05:00")
     xr.testing.assert_identical(to_panel(text)[0], REFERENCE)

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hybrid_iv import datasets, gridding, quotes
-from hybrid_iv.arbitrage.constraints import breaches, panel_breaches, summarise_breaches
-from hybrid_iv.arbitrage.constraints import KINDS
+from hybrid_iv.data import datasets, gridding, quotes, readers
+from hybrid_iv.arbitrage.constraints import KINDS, breaches, panel_breaches, summarise_breaches
 from hybrid_iv.arbitrage.projection import project_with_report
 from hybrid_iv.surface import Grid
 
@@ -22,7 +21,7 @@ def sse_panel(every: int = 15) -> xr.Dataset:
     raw = pd.read_csv(Path(os.environ["HYBRID_IV_DATA"]) / "sse50etf" / "option_closes.csv.gz")
     raw = raw[raw["date"].isin(np.sort(raw["date"].unique())[::every])].assign(asset="SSE50ETF")
     columns = {"date": "date", "asset": "asset", "expiry": "expiry", "strike": "strike", "is_call": "type", "price": "close"}
-    table = quotes.read_table(raw, columns, quotes.QuoteInfo(source="SSE 50ETF option closes", exercise_style="european"))
+    table = readers.read_table(raw, columns, quotes.QuoteInfo(source="SSE 50ETF option closes", exercise_style="european"))
     grid = Grid((30 / 365, 61 / 365, 91 / 365, 182 / 365), (0.90, 0.95, 0.975, 1.0, 1.025, 1.05, 1.10))
     return gridding.quotes_to_panel(quotes.clean_quotes(table)[0], grid)[0]
 

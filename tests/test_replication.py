@@ -19,10 +19,24 @@ ROOT = Path(__file__).parent.parent
         ("dataset", "us-stonks", "us-stocks"),
     ],
 )
-def test_wrong_parameters_are_refused(tmp_path: Path, parameter: str, value: str, words: str) -> None:
-    notebook, out = ROOT / "nbs" / "60_replication.ipynb", tmp_path / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(notebook), str(out), "-p", parameter, value]
-    run = subprocess.run([*command, "-p", "run_dir", str(tmp_path / "run")], capture_output=True, text=True, cwd=ROOT)
+def test_wrong_parameters_are_refused(
+    tmp_path: Path, parameter: str, value: str, words: str
+) -> None:
+    notebook, out = ROOT / "nbs" / "replication" / "90_replication.ipynb", tmp_path / "out.ipynb"
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "--no-progress-bar",
+        str(notebook),
+        str(out),
+        "-p",
+        parameter,
+        value,
+    ]
+    run = subprocess.run(
+        [*command, "-p", "run_dir", str(tmp_path / "run")], capture_output=True, text=True, cwd=ROOT
+    )
     assert run.returncode != 0
     assert "HybridIVError" in run.stderr and words in run.stderr
     assert not (tmp_path / "run").exists()  # nothing half-written is left

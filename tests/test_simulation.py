@@ -74,7 +74,8 @@ def test_mean_of_vix(data: Path) -> None:
 def test_same_market_in_another_process() -> None:
     """The hash of a market does not depend on the process."""
     settings = 'indices=1, stocks=2, sectors=1, start="2020-01-01", end="2020-06-30", illiquid=1, late=0, seed=5'
-    code = f"from hybrid_iv.simulation import MarketConfig, simulate_market; print(simulate_market(MarketConfig({settings})).hash)"
+    names = "MarketConfig, simulate_market"
+    code = f"from hybrid_iv.market.simulation import {names}; print(simulate_market(MarketConfig({settings})).hash)"
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     config = MarketConfig(indices=1, stocks=2, sectors=1, start="2020-01-01", end="2020-06-30", illiquid=1, late=0, seed=5)
     assert simulate_market(config).hash == other

@@ -1,4 +1,4 @@
-"""Training in processes of its own: killed at random moments and taken up again, and shared by two processes."""
+"""Training in its own processes: killed at random moments and resumed, and shared by two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import numpy as np, torch
 from torch import nn
 from hybrid_iv.vae import DeviceConfig, TrainingConfig, train_network
 
-out, folder, devices, group, dropout, pause = Path(sys.argv[1]), sys.argv[2], *map(float, sys.argv[3:])
+out, folder = Path(sys.argv[1]), sys.argv[2]
+devices, group, dropout, pause = map(float, sys.argv[3:])
 torch.manual_seed(0)
 network = nn.Sequential(nn.Linear(6, 16), nn.ELU(), nn.Dropout(dropout), nn.Linear(16, 3))
 
@@ -27,7 +28,8 @@ def batches(epoch, count=7):
     rng = np.random.default_rng([1, epoch])
     for number in range(count):
         time.sleep(pause)
-        x = torch.from_numpy(rng.standard_normal((8 + number, 6)).astype(np.float32))  # batches of unequal size
+        # Batches of unequal size.
+        x = torch.from_numpy(rng.standard_normal((8 + number, 6)).astype(np.float32))
         yield x, torch.sin(x[:, :3])
 
 def loss(batch, epoch):
@@ -35,7 +37,8 @@ def loss(batch, epoch):
 
 config = TrainingConfig(epochs=12, learning_rate=2e-2, patience=4, batches_per_step=int(group))
 where = DeviceConfig("cpu", int(devices), strategy="ddp" if devices > 1 else "auto")
-record = train_network(network, loss, batches, lambda: batches(999, 2), config, 3, Path(folder) if folder != "-" else None, where)
+place = Path(folder) if folder != "-" else None
+record = train_network(network, loss, batches, lambda: batches(999, 2), config, 3, place, where)
 weights = torch.cat([value.flatten() for value in network.state_dict().values()]).numpy()
 rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
 np.savez(out.with_suffix(f".{rank}.npz"), weights=weights, valid=record["valid_loss"].to_numpy())
@@ -43,16 +46,25 @@ np.savez(out.with_suffix(f".{rank}.npz"), weights=weights, valid=record["valid_l
 
 
 def start(
-    tmp_path: Path, out: str, folder: str = "-", devices: int = 1, group: int = 1, dropout: float = 0.3, pause: float = 0.0
+    tmp_path: Path,
+    out: str,
+    folder: str = "-",
+    devices: int = 1,
+    group: int = 1,
+    dropout: float = 0.3,
+    pause: float = 0.0,
 ) -> subprocess.Popen[str]:
     """The script in a process of its own."""
     script = tmp_path / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "HYBRID_IV_QUIET": "1", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    quiet = {"HYBRID_IV_QUIET": "1", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **quiet}
     for name in ("LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"):
         env.pop(name, None)
-    command = [sys.executable, str(script), str(tmp_path / out), folder, *map(str, (devices, group, dropout, pause))]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, str(script), str(tmp_path / out), folder]
+    command += map(str, (devices, group, dropout, pause))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, env=env, text=True, **pipes)
 
 
 def finished(process: subprocess.Popen[str]) -> None:
@@ -68,15 +80,18 @@ def result(tmp_path: Path, out: str, rank: int = 0) -> dict[str, np.ndarray]:
 
 
 def test_kill_and_go_on(tmp_path: Path) -> None:
-    """Killed by SIGKILL at random moments, the run ends with the weights of an unbroken one, bit for bit."""
+    """Killed at random moments, the run ends with the weights of an unbroken one, bit for bit."""
     rng = np.random.default_rng()  # other moments each time: the claim is about any moment
     unbroken = start(tmp_path, "unbroken")
     checkpoint, kills = tmp_path / "run" / "epoch.ckpt", 0
     for _ in range(2):
         process = start(tmp_path, "resumed", str(tmp_path / "run"), pause=0.02)
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
-            time.sleep(0.01)  # until this process has written a checkpoint of its own
+        # Until this process has written a checkpoint of its own.
+        while process.poll() is None:
+            if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.01)
         time.sleep(rng.uniform(0.0, 0.5))
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
@@ -90,11 +105,12 @@ def test_kill_and_go_on(tmp_path: Path) -> None:
 
 
 def test_two_processes(tmp_path: Path) -> None:
-    """Two processes (ddp) that share the batches of a step make the weights of one process with the same steps; dropout is off."""
+    """Two processes (ddp) that share the batches of a step make the weights of one; no dropout."""
     alone = start(tmp_path, "alone", group=2, dropout=0.0)
     finished(start(tmp_path, "shared", devices=2, group=2, dropout=0.0))
     finished(alone)
     one = result(tmp_path, "alone")
     for rank in (0, 1):
-        np.testing.assert_allclose(result(tmp_path, "shared", rank)["weights"], one["weights"], rtol=0, atol=1e-5, strict=True)
-        np.testing.assert_allclose(result(tmp_path, "shared", rank)["valid"], one["valid"], rtol=0, atol=1e-5, strict=True)
+        two = result(tmp_path, "shared", rank)
+        for name in ("weights", "valid"):
+            np.testing.assert_allclose(two[name], one[name], rtol=0, atol=1e-5, strict=True)

@@ -28,7 +28,9 @@ class Result:
     name: str
     value: float
     unit: str
-    target: float | None = None  # the largest allowed value, or the smallest where `larger_is_better`; None: only reported
+    target: float | None = (
+        None  # the largest allowed value, or the smallest where `larger_is_better`; None: only reported
+    )
     larger_is_better: bool = False
 
     @property
@@ -51,7 +53,9 @@ def benchmark(function: Callable[[], Result]) -> Callable[[], Result]:
 Clock = Callable[[], float]
 
 
-def best(work: Callable[[], object], repeats: int = REPEATS, clock: Clock = time.perf_counter) -> float:
+def best(
+    work: Callable[[], object], repeats: int = REPEATS, clock: Clock = time.perf_counter
+) -> float:
     """Seconds of the quickest of some runs."""
     times = []
     for _ in range(repeats):
@@ -66,7 +70,12 @@ def cpu(work: Callable[[], object], repeats: int = 1) -> float:
     return best(work, repeats, time.process_time)
 
 
-def ratio(work: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS, clock: Clock = time.perf_counter) -> float:
+def ratio(
+    work: Callable[[], object],
+    peer: Callable[[], object],
+    repeats: int = REPEATS,
+    clock: Clock = time.perf_counter,
+) -> float:
     """Time of `work` over that of `peer`, timed in turns so that a busy moment hits both; the best of each."""
     pairs = [(best(work, 1, clock), best(peer, 1, clock)) for _ in range(repeats)]
     return min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
@@ -77,9 +86,16 @@ def import_time() -> Result:
     """`import hybrid_iv` in a fresh process, over `import numpy` in another."""
 
     def load(module: str) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True, cwd=ROOT)
+        return lambda: subprocess.run(
+            [sys.executable, "-c", f"import {module}"], check=True, cwd=ROOT
+        )
 
-    return Result("import hybrid_iv / import numpy", ratio(load("hybrid_iv"), load("numpy")), "ratio", target=1.0)
+    return Result(
+        "import hybrid_iv / import numpy",
+        ratio(load("hybrid_iv"), load("numpy")),
+        "ratio",
+        target=1.0,
+    )
 
 
 @benchmark
@@ -114,7 +130,13 @@ def iv_inversion() -> Result:
     from hybrid_iv.black import implied_volatility
 
     quotes, _ = _iv_quotes()
-    return Result("implied_volatility", 0.5 / best(lambda: implied_volatility(*quotes)), "million/s", target=3.0, larger_is_better=True)
+    return Result(
+        "implied_volatility",
+        0.5 / best(lambda: implied_volatility(*quotes)),
+        "million/s",
+        target=3.0,
+        larger_is_better=True,
+    )
 
 
 @benchmark
@@ -143,10 +165,21 @@ def iv_inversion_against_newton() -> Result:
         iv = np.full(price.shape, 0.3)
         for _ in range(12):
             slope = forward * vega(np.log(strike / forward), iv**2 * tau, tau)
-            iv = np.clip(iv - (black_price(forward, strike, tau, iv, discount, is_call) - price) / np.maximum(slope, 1e-12), 0.01, 4.0)
+            iv = np.clip(
+                iv
+                - (black_price(forward, strike, tau, iv, discount, is_call) - price)
+                / np.maximum(slope, 1e-12),
+                0.01,
+                4.0,
+            )
         return iv
 
-    return Result("implied_volatility / vectorised Newton", ratio(lambda: implied_volatility(*quotes), newton, 3), "ratio", target=0.5)
+    return Result(
+        "implied_volatility / vectorised Newton",
+        ratio(lambda: implied_volatility(*quotes), newton, 3),
+        "ratio",
+        target=0.5,
+    )
 
 
 def _iv_quotes() -> tuple[tuple[Any, ...], Any]:
@@ -169,9 +202,14 @@ def market_states_and_table() -> Result:
     from hybrid_iv.market.simulation import simulate_market, true_surfaces
     from hybrid_iv.surface import PAPER_GRID, Grid
 
-    grid = Grid(tuple(PAPER_GRID.maturities[i] for i in (0, 2, 3, 4, 6, 8, 9, 10)), (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2))
+    grid = Grid(
+        tuple(PAPER_GRID.maturities[i] for i in (0, 2, 3, 4, 6, 8, 9, 10)),
+        (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2),
+    )
     seconds = cpu(lambda: true_surfaces(simulate_market(), grid, False), 3)
-    return Result("simulate_market and true_surfaces(exact=False), 56 cells", seconds, "s of processor", 3.0)
+    return Result(
+        "simulate_market and true_surfaces(exact=False), 56 cells", seconds, "s of processor", 3.0
+    )
 
 
 @benchmark
@@ -179,23 +217,35 @@ def market_exact() -> Result:
     """The default market with its exact true panel."""
     from hybrid_iv.market.simulation import simulate_market, true_panel
 
-    return Result("simulate_market and true_panel", cpu(lambda: true_panel(simulate_market())), "s of processor", 45.0)
+    return Result(
+        "simulate_market and true_panel",
+        cpu(lambda: true_panel(simulate_market())),
+        "s of processor",
+        45.0,
+    )
 
 
 @benchmark
 def market_oracle() -> Result:
     """The oracle of the default test period, five horizons."""
-    from hybrid_iv.market.simulation import oracle_forecast, simulate_market
+    from hybrid_iv.market.oracle import oracle_forecast
+    from hybrid_iv.market.simulation import simulate_market
 
     market = simulate_market()
     origins = market.dates[(market.dates >= "2023-07-01") & (market.dates <= "2024-12-31")]
-    return Result("oracle_forecast of the test period", cpu(lambda: oracle_forecast(market, origins)), "s of processor", 180.0)
+    return Result(
+        "oracle_forecast of the test period",
+        cpu(lambda: oracle_forecast(market, origins)),
+        "s of processor",
+        180.0,
+    )
 
 
 @benchmark
 def market_all_quotes() -> Result:
     """All quotes of the default market, asset by asset."""
-    from hybrid_iv.market.simulation import market_quotes, simulate_market
+    from hybrid_iv.market.chains import market_quotes
+    from hybrid_iv.market.simulation import simulate_market
 
     market = simulate_market()
     seconds = cpu(lambda: [len(market_quotes(market, [asset])) for asset in market.assets])
@@ -211,7 +261,9 @@ def _chains(surfaces: int) -> tuple[Any, Any, Any, Any]:
     rng, parts = np.random.default_rng(0), []
     for s in range(surfaces):
         for days in np.array([5, 12, 19, 26, 33, 47, 61, 96, 159, 250, 341, 705]) + s % 5:
-            k = np.sort(rng.uniform(-1, 1, rng.integers(15, 36))) * (0.05 + 0.35 * np.sqrt(days / 365))
+            k = np.sort(rng.uniform(-1, 1, rng.integers(15, 36))) * (
+                0.05 + 0.35 * np.sqrt(days / 365)
+            )
             parts.append(np.column_stack([np.full_like(k, s), np.full_like(k, days / 365), k]))
     surface, tau, k = np.concatenate(parts).T
     return surface.astype(int), tau, k, np.sqrt(ssvi_total_variance(k, 0.05 * tau) / tau)
@@ -235,13 +287,19 @@ def gridding() -> Result:
         for i in range(count):
             one = slice(*np.searchsorted(surface, [i, i + 1]))
             expiry, begin = np.unique(tau[one], return_index=True)
-            smiles = zip(np.split(k[one], begin[1:]), np.split(iv[one] ** 2, begin[1:]), expiry, strict=True)
-            rows = np.array([PchipInterpolator(x, v * t)(np.clip(node, x[0], x[-1])) for x, v, t in smiles])
+            smiles = zip(
+                np.split(k[one], begin[1:]), np.split(iv[one] ** 2, begin[1:]), expiry, strict=True
+            )
+            rows = np.array(
+                [PchipInterpolator(x, v * t)(np.clip(node, x[0], x[-1])) for x, v, t in smiles]
+            )
             held = np.clip(at, expiry[0], expiry[-1])
             out.append(np.sqrt(PchipInterpolator(expiry, rows)(held) / held[:, None]))
         return np.array(out)
 
-    np.testing.assert_allclose(grid_points(surface, tau, k, iv, count, PAPER_GRID)[0], loop(), rtol=1e-12, strict=True)
+    np.testing.assert_allclose(
+        grid_points(surface, tau, k, iv, count, PAPER_GRID)[0], loop(), rtol=1e-12, strict=True
+    )
     share = ratio(lambda: grid_points(surface, tau, k, iv, count, PAPER_GRID), loop)
     return Result("grid_points / loop of SciPy interpolants", share, "ratio", target=1 / 3)
 
@@ -255,13 +313,16 @@ def gridding_speed() -> Result:
     count = 1500
     points = _chains(count)
     seconds = cpu(lambda: grid_points(*points, count, PAPER_GRID), REPEATS)
-    return Result("grid_points", count / seconds, "surfaces/s", target=1500.0, larger_is_better=True)
+    return Result(
+        "grid_points", count / seconds, "surfaces/s", target=1500.0, larger_is_better=True
+    )
 
 
 _CLEANING = """
 import resource, sys, tempfile
 from pathlib import Path
-from hybrid_iv.quotes import clean_quotes, read_table
+from hybrid_iv.data.quotes import clean_quotes
+from hybrid_iv.data.readers import read_table
 columns = ("date", "asset", "expiry", "strike", "is_call", "bid", "ask", "volume", "open_interest", "spot")
 with tempfile.TemporaryDirectory() as folder:
     _, report = clean_quotes(read_table(sys.argv[1], {name: name for name in columns}), folder=Path(folder) / "clean")
@@ -290,12 +351,24 @@ def cleaning_memory() -> Result:
         with file.open("wb") as out:
             for i in range(500):
                 bid = rng.uniform(0.5, 5.0, shape.height).round(2)
-                rows = shape.with_columns(day=pl.lit(i), bid=pl.Series(bid), ask=pl.Series((1.05 * bid).round(2)))
+                rows = shape.with_columns(
+                    day=pl.lit(i), bid=pl.Series(bid), ask=pl.Series((1.05 * bid).round(2))
+                )
                 expiry = day + pl.duration(days=7 + 30 * pl.col("month"))
-                rows = rows.with_columns(date=day, expiry=expiry, volume=1, open_interest=10, spot=100.0)
+                rows = rows.with_columns(
+                    date=day, expiry=expiry, volume=1, open_interest=10, spot=100.0
+                )
                 rows.drop("day", "month").write_csv(out, include_header=i == 0)
-        done = subprocess.run([sys.executable, "-c", _CLEANING, str(file)], check=True, cwd=ROOT, capture_output=True, text=True)
-    return Result("cleaning of ten million quotes, peak memory", float(done.stdout), "GB", target=4.0)
+        done = subprocess.run(
+            [sys.executable, "-c", _CLEANING, str(file)],
+            check=True,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    return Result(
+        "cleaning of ten million quotes, peak memory", float(done.stdout), "GB", target=4.0
+    )
 
 
 @benchmark
@@ -307,17 +380,26 @@ def training_step() -> Result:
     import torch
 
     from hybrid_iv.data.features import standardise
-    from hybrid_iv.models.hybrid import HybridConfig, HybridNetwork, forecast_loss
+    from hybrid_iv.models.network import HybridConfig, HybridNetwork, forecast_loss
     from hybrid_iv.models.windows import origin_batch
     from hybrid_iv.surface import Grid, toy_panel
-    from hybrid_iv.models.vae import SurfaceVAE, TrainingConfig, train_network
+    from hybrid_iv.models.training import TrainingConfig, train_network
+    from hybrid_iv.models.vae import SurfaceVAE
 
-    panel, config, horizons = toy_panel(dates=160, assets=4), HybridConfig(window=20), torch.tensor([1.0, 5.0, 10.0, 30.0])
+    panel, config, horizons = (
+        toy_panel(dates=160, assets=4),
+        HybridConfig(window=20),
+        torch.tensor([1.0, 5.0, 10.0, 30.0]),
+    )
     data, batches = standardise(panel), []
     for first in range(60, 120):
         rows = np.arange(first, first + 4)
-        target = torch.from_numpy(np.exp(data.log_iv[rows[:, None] + horizons.int().numpy()])).float()
-        batches.append((origin_batch(data, rows, config.window), target, torch.ones_like(target), horizons))
+        target = torch.from_numpy(
+            np.exp(data.log_iv[rows[:, None] + horizons.int().numpy()])
+        ).float()
+        batches.append(
+            (origin_batch(data, rows, config.window), target, torch.ones_like(target), horizons)
+        )
     torch.manual_seed(0)
     whole = HybridNetwork(SurfaceVAE(Grid.of(panel), config.vae), config)
     whole.vae.requires_grad_(False)
@@ -325,18 +407,30 @@ def training_step() -> Result:
 
     def ours() -> None:
         network = copy.deepcopy(whole)
-        train_network(network.dynamics, lambda batch, epoch: forecast_loss(network, *batch), lambda epoch: batches,
-                      lambda: batches[:2], training, 0)
+        train_network(
+            network.dynamics,
+            lambda batch, epoch: forecast_loss(network, *batch),
+            lambda epoch: batches,
+            lambda: batches[:2],
+            training,
+            0,
+        )
 
     def bare() -> None:
         network = copy.deepcopy(whole)
-        optimizer = torch.optim.AdamW(network.dynamics.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+        optimizer = torch.optim.AdamW(
+            network.dynamics.parameters(),
+            training.learning_rate,
+            weight_decay=training.weight_decay,
+        )
         for _ in range(training.epochs):
             network.train()
             for batch in batches:
                 optimizer.zero_grad()
                 forecast_loss(network, *batch)["loss"].backward()
-                torch.nn.utils.clip_grad_norm_(network.dynamics.parameters(), training.gradient_norm)
+                torch.nn.utils.clip_grad_norm_(
+                    network.dynamics.parameters(), training.gradient_norm
+                )
                 optimizer.step()
             network.eval()
             with torch.no_grad():
@@ -344,8 +438,12 @@ def training_step() -> Result:
                     forecast_loss(network, *batch)
 
     step = best(bare, 1, time.process_time) / (training.epochs * len(batches))
-    share = ratio(ours, bare, 15, time.process_time)  # the best of many: a step is short, and the machine's pace wanders
-    return Result(f"training step of {1000 * step:.0f} ms / bare PyTorch", share, "ratio", target=1.15)
+    share = ratio(
+        ours, bare, 15, time.process_time
+    )  # the best of many: a step is short, and the machine's pace wanders
+    return Result(
+        f"training step of {1000 * step:.0f} ms / bare PyTorch", share, "ratio", target=1.15
+    )
 
 
 def _forecast_seconds(way: str) -> float:
@@ -356,19 +454,30 @@ def _forecast_seconds(way: str) -> float:
     import torch
 
     from hybrid_iv.model import SurfaceModel, load_model, save_model
-    from hybrid_iv.models.hybrid import HeadEncoder, Hybrid, HybridConfig, HybridNetwork
+    from hybrid_iv.models.admissible import HeadEncoder
+    from hybrid_iv.models.hybrid import Hybrid
+    from hybrid_iv.models.network import HybridConfig, HybridNetwork
     from hybrid_iv.surface import PAPER_GRID, toy_panel
     from hybrid_iv.models.vae import SurfaceVAE
 
     panel = toy_panel(dates=260, assets=31, grid=PAPER_GRID, noise=0.01)
-    config = HybridConfig(arbitrage_free=way != "plain", free_by="head" if way == "head" else "project")
+    config = HybridConfig(
+        arbitrage_free=way != "plain", free_by="head" if way == "head" else "project"
+    )
     torch.manual_seed(0)
     network = HybridNetwork(SurfaceVAE(PAPER_GRID, config.vae), config).eval()
     torch.nn.init.normal_(network.dynamics.lstm.head.weight, std=0.02)
     hybrid = Hybrid.from_network(network, HeadEncoder(PAPER_GRID).eval() if way == "head" else None)
-    hybrid.grid, hybrid.assets, hybrid.gate = PAPER_GRID, tuple(panel["asset"].values), np.ones(config.longest)
+    hybrid.grid, hybrid.assets, hybrid.gate = (
+        PAPER_GRID,
+        tuple(panel["asset"].values),
+        np.ones(config.longest),
+    )
     with tempfile.TemporaryDirectory() as folder:
-        path = save_model(SurfaceModel(hybrid, "", str(panel["date"].values[0])[:10]), Path(folder) / "model.safetensors")
+        path = save_model(
+            SurfaceModel(hybrid, "", str(panel["date"].values[0])[:10]),
+            Path(folder) / "model.safetensors",
+        )
         loaded = load_model(path).hybrid
     return best(lambda: loaded.forecast(panel, panel["date"].values[[-1]], list(range(1, 31))))
 
@@ -376,19 +485,28 @@ def _forecast_seconds(way: str) -> float:
 @benchmark
 def forecast_plain() -> Result:
     """A forecast without any repair."""
-    return Result("forecast of 31 assets x 30 horizons, plain", _forecast_seconds("plain"), "s", target=0.3)
+    return Result(
+        "forecast of 31 assets x 30 horizons, plain", _forecast_seconds("plain"), "s", target=0.3
+    )
 
 
 @benchmark
 def forecast_projected() -> Result:
     """A forecast made free of arbitrage by projection."""
-    return Result("forecast of 31 assets x 30 horizons, projected", _forecast_seconds("project"), "s")
+    return Result(
+        "forecast of 31 assets x 30 horizons, projected", _forecast_seconds("project"), "s"
+    )
 
 
 @benchmark
 def forecast_by_construction() -> Result:
     """A forecast moved in the parameters of the by-construction head."""
-    return Result("forecast of 31 assets x 30 horizons, by construction", _forecast_seconds("head"), "s", target=2.0)
+    return Result(
+        "forecast of 31 assets x 30 horizons, by construction",
+        _forecast_seconds("head"),
+        "s",
+        target=2.0,
+    )
 
 
 @benchmark
@@ -399,7 +517,13 @@ def prior_markets() -> Result:
     kinds = PriorConfig().dynamics
     work = [(number, PriorConfig(dynamics=(kind,))) for kind in kinds for number in range(2)]
     seconds = cpu(lambda: [draw_market(number, prior) for number, prior in work])
-    return Result("draw_market of 31 assets x 6 years, by one core", 60 * len(work) / seconds, "markets/min", 20.0, True)
+    return Result(
+        "draw_market of 31 assets x 6 years, by one core",
+        60 * len(work) / seconds,
+        "markets/min",
+        20.0,
+        True,
+    )
 
 
 @benchmark
@@ -418,26 +542,42 @@ def evaluation() -> Result:
     """Evaluation of 31 assets x 30 horizons x 375 origins x 143 cells."""
     from hybrid_iv.evaluation.evaluation import benchmark_evaluation
 
-    return Result("evaluate_forecast of the paper's size", benchmark_evaluation()["seconds"], "s", target=60.0)
+    return Result(
+        "evaluate_forecast of the paper's size", benchmark_evaluation()["seconds"], "s", target=60.0
+    )
 
 
 def main() -> int:
     """Run the benchmarks, print and write the table; 1 if a target is missed."""
     parser = argparse.ArgumentParser(description="Run the benchmarks.")
-    parser.add_argument("words", nargs="*", help="run only benchmarks whose function name holds one of these words")
-    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "bench.csv", help="the file to write (default: runs/bench.csv)")
+    parser.add_argument(
+        "words", nargs="*", help="run only benchmarks whose function name holds one of these words"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "runs" / "bench.csv",
+        help="the file to write (default: runs/bench.csv)",
+    )
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    chosen = [f for f in BENCHMARKS if not args.words or any(word in f.__name__ for word in args.words)]
+    chosen = [
+        f for f in BENCHMARKS if not args.words or any(word in f.__name__ for word in args.words)
+    ]
     if not chosen:
         parser.error(f"no such benchmark; there are {', '.join(f.__name__ for f in BENCHMARKS)}")
     rows, missed = ["name,value,unit,target,ok"], 0
     for function in chosen:
         result = function()
         target = "" if result.target is None else f"{result.target:g}"
-        rows.append(f'"{result.name}",{result.value:.4g},{result.unit},{target},{str(result.ok).lower()}')
+        rows.append(
+            f'"{result.name}",{result.value:.4g},{result.unit},{target},{str(result.ok).lower()}'
+        )
         goal = f" (target {target})" if target else ""
-        print(f"{'ok  ' if result.ok else 'MISS'} {result.name}: {result.value:.3g} {result.unit}{goal}", flush=True)
+        print(
+            f"{'ok  ' if result.ok else 'MISS'} {result.name}: {result.value:.3g} {result.unit}{goal}",
+            flush=True,
+        )
         missed += not result.ok
     write_atomically(args.output, "\n".join(rows) + "\n")
     return int(missed > 0)

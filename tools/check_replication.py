@@ -1,6 +1,6 @@
 """Check that a replication is one, `make check-replication`: the small profile twice, and once killed at three moments.
 
-All three must leave the same bytes in every table. Each run has a cache of its own; the killed one goes on from what it finds there.
+All three must leave the same bytes in every table. Each run has a cache of its own; the killed one resumes from what it finds there.
 It takes about half an hour on two cores and is no part of the gate.
 """
 
@@ -20,16 +20,45 @@ import psutil  # comes with ipykernel
 
 from common import ROOT
 
-TABLES = ("metrics", "violations", "significance", "liquidity", "attention", "co_movement", "economic_value", "projection", "claims")
+TABLES = (
+    "metrics",
+    "violations",
+    "significance",
+    "liquidity",
+    "attention",
+    "co_movement",
+    "economic_value",
+    "projection",
+    "claims",
+)
 
 
 def start(profile: str, dataset: str, folder: Path) -> subprocess.Popen[bytes]:
     """Begin a run."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "papermill", str(ROOT / "nbs" / "60_replication.ipynb"), str(folder / "replication.ipynb")]
-    command += ["--no-progress-bar", "-p", "profile", profile, "-p", "dataset", dataset, "-p", "run_dir", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(ROOT / "nbs" / "replication" / "90_replication.ipynb"),
+        str(folder / "replication.ipynb"),
+    ]
+    command += [
+        "--no-progress-bar",
+        "-p",
+        "profile",
+        profile,
+        "-p",
+        "dataset",
+        dataset,
+        "-p",
+        "run_dir",
+        str(folder),
+    ]
     environment = {**os.environ, "HYBRID_IV_CACHE": str(folder / "cache"), "HYBRID_IV_QUIET": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    )
 
 
 def finished(profile: str, dataset: str, folder: Path) -> float:
@@ -50,26 +79,51 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def main() -> int:
     """0 if all runs agree."""
-    parser = argparse.ArgumentParser(description="Check that a replication gives the same bytes, also after kill -9.")
+    parser = argparse.ArgumentParser(
+        description="Check that a replication gives the same bytes, also after kill -9."
+    )
     parser.add_argument("--profile", default="small", help="profile of the runs (default: small)")
-    parser.add_argument("--dataset", default="default", help="dataset of the runs (default: what the profile runs)")
-    parser.add_argument("--against", type=Path, default=None, help="folder of a run that began without a cache, in place of two fresh ones")
-    parser.add_argument("--seed", type=int, default=None, help="of the moments at which the run is killed (default: the clock)")
+    parser.add_argument(
+        "--dataset", default="default", help="dataset of the runs (default: what the profile runs)"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        default=None,
+        help="folder of a run that began without a cache, in place of two fresh ones",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=None,
+        help="of the moments at which the run is killed (default: the clock)",
+    )
     args = parser.parse_args()
     moments = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as name:
-        killed, fresh = Path(name, "killed"), [args.against] if args.against else [Path(name, turn) for turn in ("first", "second")]
-        taken = [finished(args.profile, args.dataset, folder) for folder in fresh if not args.against]
+        killed, fresh = (
+            Path(name, "killed"),
+            [args.against] if args.against else [Path(name, turn) for turn in ("first", "second")],
+        )
+        taken = [
+            finished(args.profile, args.dataset, folder) for folder in fresh if not args.against
+        ]
         print(f"fresh runs: {[round(one) for one in taken]} s", flush=True)
         seconds = min(taken, default=300.0)
         for _ in range(3):
-            process, wait = start(args.profile, args.dataset, killed), moments.uniform(0.05, 0.6) * seconds
+            process, wait = (
+                start(args.profile, args.dataset, killed),
+                moments.uniform(0.05, 0.6) * seconds,
+            )
             try:
-                print(f"not killed: it ended with {process.wait(wait)} within {wait:.0f} s", flush=True)
+                print(
+                    f"not killed: it ended with {process.wait(wait)} within {wait:.0f} s",
+                    flush=True,
+                )
             except subprocess.TimeoutExpired:
                 kill(process)
                 print(f"killed after {wait:.0f} s", flush=True)
-        print(f"taken up: {finished(args.profile, args.dataset, killed):.0f} s more", flush=True)
+        print(f"resumed: {finished(args.profile, args.dataset, killed):.0f} s more", flush=True)
         different = 0
         for table in TABLES:
             one, *others = ((folder / f"{table}.csv").read_bytes() for folder in (*fresh, killed))

@@ -1,4 +1,4 @@
-"""What the tools share: the files of the repository, the notebooks in order, and the hash of a notebook's code."""
+"""What the tools share: the files of the repository, its notebooks in order, and their hashes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "hybrid_iv"
-# A path that exists on one machine only. Relative paths and web addresses do not match: something stands before the slash.
-MACHINE_PATH = re.compile(r"(?<![\w.:/~\-])/(?:home|root|tmp|Users|work|mnt|opt|private|var)/[\w.]|\b[A-Z]:\\\\?Users\b")
-RESULT_FILE = re.compile(r"[\"'](?:\.\./)?(results/[\w./-]+)[\"']")
+# A path that exists on one machine only. Relative paths and web addresses do not match: something
+# stands before their slash.
+MACHINE_PATH = re.compile(
+    r"(?<![\w.:/~\-])/(?:home|root|tmp|Users|work|mnt|opt|private|var)/[\w.]|\b[A-Z]:\\\\?Users\b"
+)
+RESULTS = re.compile(r"[\"'](?:\.\./)*(results(?:/[\w./-]+)?)[\"']")  # a file or a folder
 
 
 @dataclass
@@ -40,8 +43,9 @@ def settings(root: Path) -> dict[str, str]:
 
 
 def repository_files(root: Path) -> list[Path]:
-    """Files that are tracked, or new and not ignored, relative to the root, in order; deleted ones are left out."""
-    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    """Tracked files and new ones that git does not ignore, relative to the root, in order."""
+    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
+    command += ["--exclude-standard"]
     names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
     return [Path(name) for name in sorted(set(names)) if name and (root / name).exists()]
 
@@ -54,19 +58,24 @@ def copy_tree(root: Path, target: Path) -> None:
 
 
 def notebooks(root: Path) -> list[Path]:
-    """The notebooks, in the order of their numbers, those without a number last."""
+    """The notebooks of all folders in the order of their numbers; those without a number last."""
     found = [p for p in repository_files(root) if p.suffix == ".ipynb" and p.parts[0] == "nbs"]
-    return [root / p for p in sorted(found, key=lambda p: (number(p) is None, len(p.parts), p.as_posix()))]
+
+    def place(path: Path) -> tuple[bool, int, int, str]:
+        own = number(path)
+        return own is None, own or 0, len(path.parts), path.as_posix()
+
+    return [root / path for path in sorted(found, key=place)]
 
 
 def number(path: Path) -> int | None:
-    """The number at the start of a notebook's name: 30 of `30_forecaster.ipynb`."""
+    """The number at the start of a notebook's name: 40 of `40_forecaster.ipynb`."""
     match = re.match(r"(\d+)_", path.name)
     return int(match[1]) if match else None
 
 
 def stem(path: Path) -> str:
-    """The name of a notebook without its number, which is the name of its page: `forecaster` of `30_forecaster.ipynb`."""
+    """A notebook's name without its number, which names its page and its module: `forecaster`."""
     return re.sub(r"^\d+_", "", path.stem)
 
 
@@ -88,7 +97,7 @@ def code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def directives(text: str) -> dict[str, str]:
-    """nbdev's directives of a cell: `#| eval: false` gives {"eval": "false"}, `#| export` gives {"export": ""}."""
+    """nbdev's directives of a cell: `#| eval: false` gives {"eval": "false"}."""
     found = {}
     for line in text.splitlines():
         if match := re.match(r"\s*#\s*\|\s*([\w-]+):?\s*(.*)$", line):
@@ -104,24 +113,30 @@ def body(text: str) -> str:
 
 
 def runs(text: str, skip_flags: list[str]) -> bool:
-    """Whether nbdev's tests run a code cell: not those marked `eval: false` or with a flag to skip, and no export call."""
+    """Whether nbdev's tests run a code cell.
+
+    They leave out cells marked `eval: false` or with a flag to skip, and the call of nbdev_export.
+    """
     marks = directives(text)
-    skipped = marks.get("eval", "").lower() == "false" or bool(marks.keys() & set(skip_flags)) or "nbdev_export(" in text
-    return bool(body(text)) and not skipped
+    if marks.get("eval", "").lower() == "false" or marks.keys() & set(skip_flags):
+        return False
+    return bool(body(text)) and "nbdev_export(" not in text
 
 
 def source_hash(path: Path, root: Path) -> str:
-    """Hash of what a notebook's stored outputs come from: its code cells, and the files of `results/` that they name."""
+    """Hash of a notebook's code cells and of the files and folders of `results/` that they name."""
     texts = [source(cell) for cell in code_cells(read_notebook(path))]
     parts = [text.encode() for text in texts]
-    for name in sorted({name for text in texts for name in RESULT_FILE.findall(text)}):
-        file = root / name
-        parts.append(name.encode() + b"\0" + (file.read_bytes() if file.is_file() else b""))
+    for name in sorted({name for text in texts for name in RESULTS.findall(text)}):
+        # Of a folder the tables count; `make readme` may draw its pictures anew.
+        below = sorted(f for f in (root / name).rglob("*") if f.suffix in (".csv", ".json"))
+        files = [root / name] if (root / name).is_file() else below
+        parts += [name.encode(), *(file.read_bytes() for file in files)]
     return hashlib.sha256(b"\0\0".join(parts)).hexdigest()[:16]
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it: a reader sees the old file or the new one, never half of it."""
+    """Write under a temporary name, then rename: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
@@ -135,9 +150,15 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def quiet_environment(root: Path) -> dict[str, str]:
-    """The environment in which notebooks run: the checkout's package, one thread, sleeping when idle, plots drawn nowhere."""
+    """The environment in which notebooks run: the checkout's package, one thread, no display."""
     modules = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
-    programs = os.pathsep.join([str(Path(sys.executable).parent), *filter(None, [os.environ.get("PATH")])])
-    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    fixed = {"PYTHONPATH": modules, "PATH": programs, "MPLBACKEND": "agg", "PYTHONHASHSEED": "0", **threads}
+    found = [str(Path(sys.executable).parent), *filter(None, [os.environ.get("PATH")])]
+    fixed = {
+        "PYTHONPATH": modules,
+        "PATH": os.pathsep.join(found),
+        "MPLBACKEND": "agg",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep
+    }
     return {**{k: v for k, v in os.environ.items() if k != "IN_TEST"}, **fixed}

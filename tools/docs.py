@@ -1,14 +1,17 @@
-"""Render the site, `make docs`: nbdev's notebook processing, then Quarto where it is installed, else smalldocs.
+"""Render the site, `make docs`: nbdev processes the notebooks, Quarto or smalldocs renders them.
 
-The work is done on a copy, and the finished site replaces the old one at the end. `--strict` fails on a warning, a broken
-link, and on anything that a page would load from another machine, for the site must work offline.
+The work is done on a copy, and the finished site replaces the old one at the end. `--strict` fails
+on a warning, on a broken link, and on anything that a page would load from another machine, for the
+site must work offline.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import html
+import inspect
 import json
 import os
 import re
@@ -19,9 +22,19 @@ import tempfile
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from common import ROOT, copy_tree, quiet_environment, read_notebook, settings, source, write_atomically
+from common import (
+    ROOT,
+    copy_tree,
+    directives,
+    quiet_environment,
+    read_notebook,
+    settings,
+    source,
+    write_atomically,
+)
 
 LOADS = {  # what a browser fetches by itself when it shows a page; a plain link it does not
     "script": ("src",),
@@ -33,86 +46,134 @@ LOADS = {  # what a browser fetches by itself when it shows a page; a plain link
     "embed": ("src",),
     "object": ("data",),
 }
-LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect", "manifest"}
-UNKNOWN_TEX = re.compile(r"<m(?:i|o|n|text)>(\\[a-zA-Z]+|&(?:amp;)?)</m")  # what latex2mathml passes through
-DONE_HERE = ("output-file is not read", "html-math-method is ignored")  # warnings of smalldocs about what this file does instead
+LOADING_LINKS = set("stylesheet icon preload modulepreload prefetch preconnect manifest".split())
+# What latex2mathml passes through.
+UNKNOWN_TEX = re.compile(r"<m(?:i|o|n|text)>(\\[a-zA-Z]+|&(?:amp;)?)</m")
+# Warnings of smalldocs about what this file does instead.
+DONE_HERE = ("output-file is not read", "html-math-method is ignored")
 ELSEWHERE = r"(?:[a-z]+:)?//"
 CSS_LOADS = re.compile(rf"(?:url\(\s*|@import\s+)[\"']?({ELSEWHERE}[^\"')\s]+)")
-SCRIPT_LOADS = re.compile(rf"(?:\bimport\b[^\"'`;]*|\bfetch\(\s*|\.src\s*=\s*)[\"'`]({ELSEWHERE}[^\"'`]+)")
+SCRIPT_LOADS = re.compile(
+    rf"(?:\bimport\b[^\"'`;]*|\bfetch\(\s*|\.src\s*=\s*)[\"'`]({ELSEWHERE}[^\"'`]+)"
+)
+LONGEST_DEFAULT = 60  # characters of a default that a page shows in full
+
+
+def shown_default(value: Any) -> str:
+    """A default as a signature shows it: `HybridConfig()` instead of all its fields."""
+    kind: Any = type(value)
+    text = getattr(value, "__name__", repr(value))
+    if value is inspect.Parameter.empty:
+        return ""
+    if len(text) <= LONGEST_DEFAULT:
+        return str(text)
+    try:
+        plain = dataclasses.is_dataclass(value) and value == kind()
+    except TypeError:  # it has fields without a default
+        plain = False
+    return f"{kind.__name__}()" if plain else f"{kind.__name__}(...)"
 
 
 def process_file(job: object) -> None:
-    """nbdev's processing of one file, in a process of its own, with types shown as they are written.
+    """nbdev's processing of one file, in a process of its own, with types as they are written.
 
     fastcore would evaluate them, which fails for names that are imported for type checkers only.
     """
-    import inspect
-
     import fastcore.docments
     from nbdev.serve_drv import main as nbdev_main
 
     fastcore.docments.signature = lambda function, **_: inspect.signature(function)
+    fastcore.docments._fmt_default = shown_default
     nbdev_main(job)
 
 
 def process_notebooks(copy: Path) -> Path:
-    """nbdev's own processing, which hides, folds and documents; returns the folder of processed notebooks."""
+    """nbdev's own processing, which hides, folds and documents; the folder of its notebooks."""
     os.environ.update(quiet_environment(copy), PYTHONWARNINGS="ignore")
     sys.path.insert(0, str(copy))
     import nbdev.serve
     import nbdev.serve_drv
 
-    nbdev.serve_drv.main = import_module("docs").process_file  # found by the module's name in another process
+    # Found by the module's name in another process.
+    nbdev.serve_drv.main = import_module("docs").process_file
     with contextlib.chdir(copy):
         return Path(nbdev.serve.proc_nbs(n_workers=2))
 
 
 def plain_code(text: str) -> str:
     """Take nbdev's links out of fenced code, where a page would show them as they are written."""
+
     def unlinked(fence: re.Match[str]) -> str:
         return re.sub(r"\[(`[^`\]]+`)\]\([^)\s]+\)", r"\1", fence[0])
 
     return re.sub(r"^```.*?^```", unlinked, text, flags=re.MULTILINE | re.DOTALL)
 
 
-def place_links(processed: Path, root: Path) -> None:
-    """Make links hold inside the site: pictures of `results/` are copied, other files of the repository are shown on GitHub."""
-    options = settings(root)
-    site = options["doc_host"] + options["doc_baseurl"]
+def finish_notebooks(processed: Path, root: Path) -> None:
+    """Make links hold inside the site, and give every picture an alternative text."""
     for path in processed.rglob("*.ipynb"):
         folder = PurePosixPath(path.parent.relative_to(processed).as_posix())
         notebook = read_notebook(path)
-        up = "../" * len(folder.parts)
-
-        def target(match: re.Match[str], folder: PurePosixPath = folder, up: str = up) -> str:
-            place, _, anchor = match[2].partition("#")
-            if place.startswith(f"{site}/"):  # nbdev writes links to names of the package with the address of the site
-                return f"{match[1]}{up}{match[2].removeprefix(f'{site}/')})"
-            found = os.path.normpath(PurePosixPath("nbs") / folder / place)
-            if re.match(r"[a-z]+:|/", place) or not place or found.startswith("nbs") or not (root / found).exists():
-                return match[0]
-            if not found.startswith("results/"):
-                return f"{match[1]}{options['git_url']}/blob/{options['branch']}/{found}{anchor and '#' + anchor})"
-            (processed / found).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / found, processed / found)
-            return f"{match[1]}{up}{found})"
-
+        heading = said = ""
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
-                cell["source"] = re.sub(r"(\]\()([^)\s]+)\)", target, plain_code(source(cell)))
+                cell["source"] = site_links(source(cell), folder, processed, root)
+                headings = re.findall(r"^#+ (.+)$", source(cell), re.MULTILINE)
+                heading = headings[-1] if headings else heading
+                said = last_sentence(source(cell)) or said
+            elif shows_picture(cell) and "fig-alt" not in directives(source(cell)):
+                words = json.dumps(f"{heading}: {said}")
+                cell["source"] = f"#| fig-alt: {words}\n{source(cell)}"
             for output in cell.get("outputs", []):
                 for kind, text in output.get("data", {}).items():
                     if kind == "text/markdown":
-                        text = plain_code(text if isinstance(text, str) else "".join(text))
-                        output["data"][kind] = re.sub(r"(\]\()([^)\s]+)\)", target, text)
+                        whole = text if isinstance(text, str) else "".join(text)
+                        output["data"][kind] = site_links(whole, folder, processed, root)
         write_atomically(path, json.dumps(notebook, ensure_ascii=False, indent=1))
+
+
+def site_links(text: str, folder: PurePosixPath, processed: Path, root: Path) -> str:
+    """Links as the site needs them: pictures of `results/` are copied, other files on GitHub."""
+    options = settings(root)
+    site, up = options["doc_host"] + options["doc_baseurl"], "../" * len(folder.parts)
+
+    def target(match: re.Match[str]) -> str:
+        place, _, anchor = match[2].partition("#")
+        if place.startswith(f"{site}/"):  # nbdev links names with the address of the site
+            return f"{match[1]}{up}{match[2].removeprefix(f'{site}/')})"
+        found = os.path.normpath(PurePosixPath("nbs") / folder / place)
+        own_page = re.match(r"[a-z]+:|/", place) or not place or found.startswith("nbs")
+        if own_page or not (root / found).exists():
+            return match[0]
+        if not found.startswith("results/"):
+            address = f"{options['git_url']}/blob/{options['branch']}/{found}"
+            return f"{match[1]}{address}{anchor and '#' + anchor})"
+        (processed / found).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / found, processed / found)
+        return f"{match[1]}{up}{found})"
+
+    return re.sub(r"(\]\()([^)\s]+)\)", target, plain_code(text))
+
+
+def shows_picture(cell: dict[str, Any]) -> bool:
+    """Whether a cell's stored outputs hold a picture."""
+    return any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence of a text without its markup, which introduces the picture below it."""
+    text = re.sub(r"```.*?```|\$\$.*?\$\$", " ", text, flags=re.DOTALL)
+    text = re.sub(r"\]\([^)]*\)|[\[\]*_`$]|^#+ .*$|^\|.*$|<[^>]*>", "", text, flags=re.MULTILINE)
+    sentences = re.split(r"(?<=[.?!])\s+", " ".join(text.split()))
+    return sentences[-1].rstrip(":")[:250] if sentences else ""
 
 
 def mathml(tex: str, options: dict[str, bool]) -> str:
     """TeX as MathML, which browsers show by themselves; smalldocs would fetch a script for it."""
     from latex2mathml.converter import convert
 
-    tex = re.sub(r"\\(begin|end)\{(?:aligned|split)\}", r"\\\1{align*}", tex)  # latex2mathml knows align* only
+    # latex2mathml knows align* only.
+    tex = re.sub(r"\\(begin|end)\{(?:aligned|split)\}", r"\\\1{align*}", tex)
     return str(convert(tex, display="block" if options.get("display_mode") else "inline"))
 
 
@@ -121,7 +182,7 @@ def smalldocs(processed: Path) -> list[str]:
     from smalldocs import config, markdown, site
 
     class Site(site.Site):
-        """smalldocs's site, with pages named as nbdev's links expect: 00_surface.ipynb is surface.html."""
+        """smalldocs's site, with pages named as nbdev's links expect, without the number."""
 
         def read(self, src: PurePosixPath) -> site.Page:
             page = super().read(src)
@@ -129,7 +190,8 @@ def smalldocs(processed: Path) -> list[str]:
             return page
 
         def find_page(self, target: PurePosixPath) -> site.Page | None:
-            return super().find_page(target) or next((page for page in self.pages.values() if page.out == target), None)
+            named = (page for page in self.pages.values() if page.out == target)
+            return super().find_page(target) or next(named, None)
 
         def render_page(self, page: site.Page) -> None:
             super().render_page(page)
@@ -138,7 +200,7 @@ def smalldocs(processed: Path) -> list[str]:
     markdown.math_renderer = mathml
     built = Site(config.load(processed), quiet=True)
     built.build()
-    return [warning for warning in built.warnings if not any(key in warning for key in DONE_HERE)]
+    return [said for said in built.warnings if not any(key in said for key in DONE_HERE)]
 
 
 class Reader(HTMLParser):
@@ -162,7 +224,7 @@ class Reader(HTMLParser):
 
 
 def site_problems(site: Path) -> list[str]:
-    """Addresses elsewhere that a page would load, links to pages or places that do not exist, and maths left as TeX."""
+    """Loads from other machines, broken links, missing places on a page, and TeX left over."""
     problems = []
     pages: dict[Path, Reader] = {}
     for path in sorted(site.rglob("*")):
@@ -176,7 +238,10 @@ def site_problems(site: Path) -> list[str]:
             found += [address for address in reader.loads if re.match(ELSEWHERE, address)]
             if re.search(r'class="math (?:inline|display)">\\[(\[]', text):
                 problems.append(f"{name}: formulas are left as TeX")
-            problems += [f"{name}: {sign} in a formula is not known to latex2mathml" for sign in UNKNOWN_TEX.findall(text)]
+            problems += [
+                f"{name}: {sign} in a formula is not known to latex2mathml"
+                for sign in UNKNOWN_TEX.findall(text)
+            ]
         problems += [f"{name} loads {address} from another machine" for address in found]
     for path, reader in pages.items():
         for link in reader.links:
@@ -187,17 +252,20 @@ def site_problems(site: Path) -> list[str]:
                 continue
             if not goal.exists():
                 problems.append(f"{path.relative_to(site)}: broken link {link}")
-            elif parts.fragment and goal in pages and unquote(parts.fragment) not in pages[goal].ids:
-                problems.append(f"{path.relative_to(site)}: {goal.name} has no place #{html.escape(parts.fragment)}")
+                continue
+            place = unquote(parts.fragment)
+            if place and goal in pages and place not in pages[goal].ids:
+                said = f"{goal.name} has no place #{html.escape(place)}"
+                problems.append(f"{path.relative_to(site)}: {said}")
     return problems
 
 
 def main() -> int:
     """Render the site; 1 if it is strict and something is wrong."""
     parser = argparse.ArgumentParser(description="Render the site.")
-    parser.add_argument("--strict", action="store_true", help="fail on a warning, a broken link or a request to another machine")
+    parser.add_argument("--strict", action="store_true", help="fail on a warning or a broken link")
     parser.add_argument("--output", type=Path, help="the folder to write (default: _docs)")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the repository (default: this one)")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the repository")
     args = parser.parse_args()
     root = args.root.resolve()
     output = (args.output or root / settings(root)["doc_path"]).resolve()
@@ -207,7 +275,7 @@ def main() -> int:
         copy = Path(folder)
         copy_tree(root, copy)
         processed = process_notebooks(copy)
-        place_links(processed, root)
+        finish_notebooks(processed, root)
         problems: list[str] = []
         if shutil.which("quarto"):
             subprocess.run(["quarto", "render", "--no-cache"], cwd=processed, check=True)

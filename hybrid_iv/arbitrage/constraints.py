@@ -28,7 +28,7 @@ TOLERANCE = 1e-8  # smallest breach: share of the forward for `exact`, vol point
 KINDS = ("calendar", "butterfly")
 Array = Any  # a numpy array or a torch tensor
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #51f56e9d
+# %% ../../nbs/arbitrage/30_constraints.ipynb #7f95f02b
 def _module_of(values: Array) -> Any:
     "torch when `values` is a tensor, numpy otherwise; torch is not imported for it."
     torch = sys.modules.get("torch")
@@ -58,7 +58,7 @@ def _chord(left: Array, right: Array, left_gap: Array, right_gap: Array) -> Arra
     "Height at a node of the line between its neighbours, `left_gap` and `right_gap` away."
     return (left * right_gap + right * left_gap) / (left_gap + right_gap)
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #de4fb890
+# %% ../../nbs/arbitrage/30_constraints.ipynb #ba8b9eb2
 def _butterfly_bound(value: Array, strike: Array) -> Array:
     "Most that a time value (..., I) may be for call prices that are convex and do not rise."
     module = _module_of(value)
@@ -93,7 +93,7 @@ def _right_legs(own: Array, later: Array) -> Array:
     later = later[..., None, :] + module.zeros_like(own[..., None])
     return module.concatenate([neighbour, later], -1)[..., None, :]
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #e47eec6a
+# %% ../../nbs/arbitrage/30_constraints.ipynb #bddc5fbf
 def _or_one(values: Array, kept: Array) -> Array:
     "`values` where `kept`, 1 elsewhere."
     module = _module_of(values)
@@ -116,7 +116,7 @@ def _cheapest_cover(price: Array, strike: Array, later_price: Array, later_strik
     both = _or_one(both, left_fine & right_fine & later)  # a call never costs more than 1
     return module.minimum(module.amin(both, (-2, -1)), module.amin(left_price[..., 2:, 0], -1))
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #62a7caec
+# %% ../../nbs/arbitrage/30_constraints.ipynb #cb6f8252
 def _calendar_bound(price: Array, strike: Array) -> Array:
     "Most that call prices (..., J - 1, I) may be, given all later maturities."
     module, count = _module_of(price), price.shape[-2]
@@ -142,7 +142,7 @@ class Bounds:
     butterfly: Array  # (..., J, I) for `exact`; (..., J, I - 2), inner nodes only, for `paper`
     strike: Array  # (I,) or (..., J, I) K/F of the nodes
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #2e3b90d0
+# %% ../../nbs/arbitrage/30_constraints.ipynb #904f0525
 def constraint_bounds(
     iv: Array,  # (..., maturity, moneyness) implied volatility, annual decimal; numpy or torch
     grid: Grid,  # nodes of the surface
@@ -196,7 +196,7 @@ def _on_all_nodes(bound: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     edges = [(0, 0)] * (bound.ndim - 2) + [(0, rows), (columns // 2, columns - columns // 2)]
     return np.pad(bound, edges, constant_values=np.nan)
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #32d13f43
+# %% ../../nbs/arbitrage/30_constraints.ipynb #5ec04b10
 def _sized(
     iv: np.ndarray, bounds: Bounds, kind: str, grid: Grid, definition: str, tolerance: float
 ) -> Breaches:
@@ -220,7 +220,7 @@ def _sized(
             price[bad] = gap[bad]
     return Breaches(testable, points, np.where(bad, np.maximum(price, np.finfo(float).tiny), 0.0))
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #794fae78
+# %% ../../nbs/arbitrage/30_constraints.ipynb #62b08572
 def _known_cells(iv: Array, grid: Grid, observed: np.ndarray | None) -> np.ndarray:
     "Surfaces (..., J, I) with nan in cells that are unknown or not observed."
     if not isinstance(grid, Grid):
@@ -334,7 +334,7 @@ def _intervals(
     names = ("frequency_low", "surfaces_low", "frequency_high", "surfaces_high")
     return dict(zip(names, np.asarray(draws).ravel().tolist()))
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #7460f217
+# %% ../../nbs/arbitrage/30_constraints.ipynb #014bf267
 def _part(found: Breaches, places: Sequence[int], position: Sequence[int]) -> Breaches:
     "The breaches at one position on the axes `places`, all axes kept."
     index: list[Any] = [slice(None)] * found.testable.ndim
@@ -380,7 +380,7 @@ def _floor(grid: Grid) -> np.ndarray:
     "The epsilon of the penalty for each maturity, (J, 1)."
     return PRICE_FLOOR * np.sqrt(grid.tau)
 
-# %% ../../nbs/arbitrage/30_constraints.ipynb #37fd2735
+# %% ../../nbs/arbitrage/30_constraints.ipynb #a5587698
 def arbitrage_penalty(
     iv: Array,  # (..., maturity, moneyness) torch tensor, annual decimal, normalisation undone
     grid: Grid,  # nodes of the surfaces

@@ -312,7 +312,7 @@ def _affine_ranges(draw: _Draw, config: PriorConfig) -> dict[str, Any]:
         level_speed=float(draw.log((0.03, 1.0))), earnings_sd=draw.inner((0.0, config.earnings)),
     )
 
-# %% ../../nbs/market/14_prior.ipynb #776f1c53
+# %% ../../nbs/market/14_prior.ipynb #94c613fa
 def _affine_surfaces(
     draw: _Draw, config: PriorConfig, group: _Structure, grid: Grid
 ) -> np.ndarray:  # (day, asset, maturity, moneyness)
@@ -321,7 +321,8 @@ def _affine_surfaces(
     end = pd.bdate_range("2010-01-04", periods=config.days)[-1]
     market = MarketConfig(
         indices=indices, stocks=config.assets - indices, sectors=5, illiquid=0, late=0,
-        stress=False, seed=seed, start="2010-01-04", end=str(end.date()), **_affine_ranges(draw, config),
+        stress=False, seed=seed, start="2010-01-04", end=str(end.date()),
+        **_affine_ranges(draw, config),
     )
     return np.log(true_surfaces(simulate_market(market), grid, exact=False))
 
@@ -376,7 +377,7 @@ def _shown(
 class PriorMarket:
     "One simulated market on a grid: what is shown, and the truth behind it."
 
-    log_iv: np.ndarray  # (date, asset, maturity, moneyness) ln iv as shown, wings and gaps filled
+    log_iv: np.ndarray  # (date, asset, maturity, moneyness) ln iv as shown, no gaps
     truth: np.ndarray  # the same shape, without noise
     observed: np.ndarray  # the same shape, true where quotes bracket the cell that day
     first: np.ndarray  # (asset,) row of the listing

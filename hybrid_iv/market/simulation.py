@@ -40,7 +40,7 @@ __all__ = ['Range', 'STEP', 'NOISE_MEMORY', 'NOISE_SIZE', 'CELL_MEMORY', 'Parame
 # %% ../../nbs/market/11_simulation.ipynb #8dd0e357
 Range = tuple[float, float]  # lowest and highest value
 
-# %% ../../nbs/market/11_simulation.ipynb #66a82cba
+# %% ../../nbs/market/11_simulation.ipynb #8df592e0
 @dataclass(frozen=True, kw_only=True)
 class ParameterRanges:
     "What the parameters of an asset are drawn from, uniformly; wide ranges give varied markets."
@@ -100,7 +100,7 @@ class MarketConfig(ParameterRanges):
         "Business days from the start to three years past the end, on which earnings may fall."
         return pd.bdate_range(self.start, pd.Timestamp(self.end) + pd.Timedelta(days=1100))
 
-# %% ../../nbs/market/11_simulation.ipynb #354b4cb5
+# %% ../../nbs/market/11_simulation.ipynb #1e1d5deb
 def _check_config(config: MarketConfig) -> None:
     "Refuse sizes that do not fit, ranges that do not rise, and spans without days."
     named = config.illiquid + config.late
@@ -152,7 +152,7 @@ class MarketLaw:
         drift = self.pricing.kappa * self.pricing.theta + np.stack([lift, 0 * lift], -1)
         return np.asarray(drift / self.speed)
 
-# %% ../../nbs/market/11_simulation.ipynb #d21325ab
+# %% ../../nbs/market/11_simulation.ipynb #0173a02a
 @dataclass(frozen=True)
 class _AssetDraw:
     "Uniform draws, one for each asset."
@@ -188,7 +188,7 @@ def _draw_pricing(draw: _AssetDraw, config: MarketConfig) -> BatesLaw:
         variance_jump=theta[:, :1] * lift, earnings_sd=draw(config.earnings_sd, (0.0, 0.0)),
     )
 
-# %% ../../nbs/market/11_simulation.ipynb #bbbd4353
+# %% ../../nbs/market/11_simulation.ipynb #cde529d5
 def draw_law(
     config: MarketConfig,  # sizes and ranges
     rng: np.random.Generator,  # source of randomness
@@ -211,7 +211,7 @@ def draw_law(
         liquidity=_draw_liquidity(draw, illiquid), noise=_draw_noise(draw, illiquid, config),
     )
 
-# %% ../../nbs/market/11_simulation.ipynb #53c38d5f
+# %% ../../nbs/market/11_simulation.ipynb #19f39ef6
 def _draw_liquidity(draw: _AssetDraw, illiquid: np.ndarray) -> np.ndarray:
     "Liquidity (asset,): 1 for an index, 0.5 to 0.9 for a liquid stock, below 0.25 for the others."
     return np.where(draw.is_index, 1.0, np.where(illiquid, draw((0.1, 0.25)), draw((0.5, 0.9))))
@@ -236,7 +236,7 @@ class Shocks:
     jumps: np.ndarray  # (..., asset, 2) whether the asset jumps: commonly, on its own
     lift: np.ndarray  # (..., asset, 2) size of the variance jump over its mean, 0 without a jump
 
-# %% ../../nbs/market/11_simulation.ipynb #d64e78b0
+# %% ../../nbs/market/11_simulation.ipynb #c00c8b1a
 def _mixed_normals(
     law: MarketLaw, rng: np.random.Generator, lead: tuple[int, ...]
 ) -> np.ndarray:  # (..., asset, 4)
@@ -248,7 +248,7 @@ def _mixed_normals(
     normal += law.loadings[:, 1:2] * by_sector
     return np.asarray(normal)
 
-# %% ../../nbs/market/11_simulation.ipynb #ad2d3f84
+# %% ../../nbs/market/11_simulation.ipynb #f7953d23
 def draw_shocks(
     law: MarketLaw,  # loadings and intensities
     rng: np.random.Generator,  # source of randomness
@@ -340,7 +340,7 @@ def _draw_earnings(config: MarketConfig, rng: np.random.Generator) -> np.ndarray
     out[when[inside], asset[inside]] = True
     return out
 
-# %% ../../nbs/market/11_simulation.ipynb #91642e1c
+# %% ../../nbs/market/11_simulation.ipynb #3cbf4393
 def earnings_ahead(
     market: Market,  # its earnings dates
     dates: pd.DatetimeIndex,  # (n,) days
@@ -352,7 +352,7 @@ def earnings_ahead(
     now, then = (calendar.searchsorted(when, side="right") for when in (dates, expiries))
     return np.asarray(counts[then] - counts[now])
 
-# %% ../../nbs/market/11_simulation.ipynb #0eb18c38
+# %% ../../nbs/market/11_simulation.ipynb #84d89ee9
 _STRESS = {  # date: log return of an index, additions to fast and slow variance over their long run
     "2020-02-24": (-0.03, 2.0, 0.2), "2020-02-27": (-0.04, 4.0, 0.4),
     "2020-03-05": (-0.03, 3.0, 0.3), "2020-03-09": (-0.07, 7.0, 0.6),
@@ -377,7 +377,7 @@ def _diffusion(law: MarketLaw, variance: np.ndarray, shocks: Shocks) -> np.ndarr
     own = np.sqrt((variance * (1 - rho**2)).sum(-1)) * shocks.price
     return np.asarray(np.sqrt(STEP) * ((np.sqrt(variance) * rho * shocks.variance).sum(-1) + own))
 
-# %% ../../nbs/market/11_simulation.ipynb #b82e3706
+# %% ../../nbs/market/11_simulation.ipynb #3cda1a40
 def _price_jump(
     law: MarketLaw, rng: np.random.Generator, shocks: Shocks, stress: float
 ) -> np.ndarray:
@@ -389,7 +389,7 @@ def _price_jump(
     beta = law.loadings[:, 0] / law.loadings[0, 0]
     return np.asarray((shocks.jumps * size).sum(-1) + stress * (0.4 + 0.6 * beta))
 
-# %% ../../nbs/market/11_simulation.ipynb #70fc640a
+# %% ../../nbs/market/11_simulation.ipynb #17ae5fae
 def _price_drift(
     law: MarketLaw, variance: np.ndarray, rate: float, earnings: np.ndarray
 ) -> np.ndarray:
@@ -400,7 +400,7 @@ def _price_drift(
     yearly = rate - law.dividend_yield + 1.0 * total - total / 2 - compensator
     return np.asarray(yearly * STEP - earnings * pricing.earnings_sd**2 / 2)
 
-# %% ../../nbs/market/11_simulation.ipynb #8d3c1099
+# %% ../../nbs/market/11_simulation.ipynb #b71c1bd7
 def _simulate_states(
     law: MarketLaw,
     rng: np.random.Generator,
@@ -427,7 +427,7 @@ def _simulate_states(
         out["variance"][t], out["level"][t] = variance, level
     return out
 
-# %% ../../nbs/market/11_simulation.ipynb #b88cb85b
+# %% ../../nbs/market/11_simulation.ipynb #f8587a31
 def _autoregression(shocks: np.ndarray, memory: np.ndarray | float) -> np.ndarray:
     "x_t = memory x_(t-1) + shock_t along the first axis, started near its stationary law."
     out = shocks / np.sqrt(1 - np.asarray(memory) ** 2)
@@ -457,7 +457,7 @@ def _vendor_series(
     return {"realized_variance": realised, "volume": volume,
             "listed": np.arange(days)[:, None] >= first, "noise": scale * noise}
 
-# %% ../../nbs/market/11_simulation.ipynb #1b0fdfab
+# %% ../../nbs/market/11_simulation.ipynb #6656067a
 def simulate_market(
     config: MarketConfig = MarketConfig(),  # sizes, span, seed, ranges
 ) -> Market:  # law and states
@@ -492,7 +492,7 @@ def true_surfaces(
         out[:, place] = surfaces(market.law.of(a), grid, market.states(a), events[..., a])
     return out
 
-# %% ../../nbs/market/11_simulation.ipynb #79bd7aea
+# %% ../../nbs/market/11_simulation.ipynb #1794fee2
 def _exact_surfaces(
     law: BatesLaw, grid: Grid, states: np.ndarray, events: np.ndarray
 ) -> np.ndarray:  # (date, maturity, moneyness)
@@ -504,7 +504,7 @@ def _exact_surfaces(
             out[days, j] = np.sqrt(bates_variance(law, states[days], k, tau, n) / tau)
     return out
 
-# %% ../../nbs/market/11_simulation.ipynb #26860cfd
+# %% ../../nbs/market/11_simulation.ipynb #72aa7713
 def _table_surfaces(
     law: BatesLaw, grid: Grid, states: np.ndarray, events: np.ndarray
 ) -> np.ndarray:  # (date, maturity, moneyness)
@@ -526,7 +526,7 @@ def model_vix(
     tau = 30 / DAYS_PER_YEAR
     return np.asarray(100 * np.sqrt(log_contract(market.law.of(0), market.states(0), tau) / tau))
 
-# %% ../../nbs/market/11_simulation.ipynb #258f0b5d
+# %% ../../nbs/market/11_simulation.ipynb #7e3cc68c
 def _known_events(market: Market) -> dict[str, np.ndarray]:
     "Columns of the earnings that became known within the market's days."
     calendar, last = market.config.event_days, len(market.dates) - 1
@@ -541,7 +541,7 @@ def _known_events(market: Market) -> dict[str, np.ndarray]:
         "event_kind": np.full(int(use.sum()), "earnings", dtype=object),
     }
 
-# %% ../../nbs/market/11_simulation.ipynb #08fb1d0e
+# %% ../../nbs/market/11_simulation.ipynb #bc25103a
 def _panel(
     market: Market, grid: Grid, iv: np.ndarray, observed: np.ndarray, vix: np.ndarray
 ) -> xr.Dataset:
@@ -564,7 +564,7 @@ def _panel(
     known = events["event_date"][1].size > 0
     return validate_panel(panel.assign(events)) if known else panel
 
-# %% ../../nbs/market/11_simulation.ipynb #4b579c71
+# %% ../../nbs/market/11_simulation.ipynb #6cee40d2
 def true_panel(
     market: Market,  # states and law
     grid: Grid = PAPER_GRID,  # maturities and forward moneyness K/F
@@ -584,7 +584,7 @@ def noise_shapes(
     term = np.clip(np.log(tau / 0.25), -1.5, 1.5) / 1.5
     return np.stack(np.broadcast_arrays(np.ones_like(z), term, z, z**2), -1)
 
-# %% ../../nbs/market/11_simulation.ipynb #c7d1f6ff
+# %% ../../nbs/market/11_simulation.ipynb #5625f523
 CELL_MEMORY = 0.4  # daily autocorrelation of the noise of single cells
 
 
@@ -595,7 +595,7 @@ def cell_noise_size(
     "Noise of single cells: half the asset's scale at the money, more in the wings."
     return np.asarray(0.5 * law.noise[:, None, None] * (1 + 0.5 * shapes[..., 3]))
 
-# %% ../../nbs/market/11_simulation.ipynb #126eea04
+# %% ../../nbs/market/11_simulation.ipynb #b8efff0f
 def grid_noise(
     market: Market,  # state of the noise factors, and the seed
     grid: Grid,  # maturities and forward moneyness
@@ -623,7 +623,7 @@ def quoted_cells(
     strikes = np.abs(np.log(grid.moneyness)) <= reach[..., None]
     return strikes, (tau >= shortest) & (tau <= longest)
 
-# %% ../../nbs/market/11_simulation.ipynb #9202cd87
+# %% ../../nbs/market/11_simulation.ipynb #e8f7b290
 def missing_days(
     market: Market,  # liquidity decides how many
 ) -> np.ndarray:  # (date, asset) true where the vendor has no options that day
@@ -632,7 +632,7 @@ def missing_days(
     chance = 0.002 + 0.07 * (1 - market.law.liquidity) ** 2
     return np.asarray(rng.random((len(market.dates), len(market.assets))) < chance)
 
-# %% ../../nbs/market/11_simulation.ipynb #12e34d1a
+# %% ../../nbs/market/11_simulation.ipynb #11370726
 def _flat_wings(iv: np.ndarray, observed: np.ndarray) -> np.ndarray:
     "Masked cells carry the nearest observed value; days without any stay nan."
     values = fill_wings(np.where(observed, iv, np.nan))
@@ -681,7 +681,7 @@ def stylised_facts(
         "first component": float(share[0]), "first three components": float(share[:3].sum()),
     }
 
-# %% ../../nbs/market/11_simulation.ipynb #9a56e2fb
+# %% ../../nbs/market/11_simulation.ipynb #ebfd9d9a
 def _component_shares(iv: np.ndarray) -> np.ndarray:
     "Shares of the principal components of daily changes of log volatility, largest first."
     moves = np.diff(np.log(np.maximum(iv, 0.02)).reshape(len(iv), -1), axis=0)

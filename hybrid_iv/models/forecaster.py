@@ -23,8 +23,8 @@ from ..surface import SURFACE_AXES, Grid, HybridIVError, logger
 from ..surface import panel_hash, progress, validate_panel
 
 # %% auto #0
-__all__ = ['FORECAST_AXES', 'ROUNDING', 'check_same_panel', 'origin_index', 'Explained', 'Forecaster', 'Persistence', 'Refit',
-           'Projected', 'EachAsset', 'scramble_after', 'check_forecaster']
+__all__ = ['FORECAST_AXES', 'ROUNDING', 'check_same_panel', 'origin_index', 'Forecaster', 'Persistence', 'Refit', 'Projected',
+           'EachAsset', 'scramble_after', 'check_forecaster']
 
 # %% ../../nbs/models/40_forecaster.ipynb #8ce3097b
 FORECAST_AXES = ("origin", "horizon", *SURFACE_AXES)  # order of the axes of a forecast
@@ -87,30 +87,12 @@ def _labelled(
     filled = np.where(np.isfinite(values), values, known)
     return xr.DataArray(filled, coordinates, FORECAST_AXES, name="iv")
 
-# %% ../../nbs/models/40_forecaster.ipynb #b79b8518
-class Explained:
-    "What a study asks of a model besides its forecast; empty unless the model answers."
+# %% ../../nbs/models/40_forecaster.ipynb #c5049290
+class Forecaster(ABC):
+    "Base of all models: `fit(train, valid)`, then `forecast(history, origins, horizons)`."
 
     name: str = "unnamed"  # how the model is called in every table
     fallbacks: int = 0  # cells (asset x maturity x moneyness) for which persistence stands in
-
-    def insight(
-        self,
-        history: xr.Dataset,  # panel that holds every origin and what came before it
-        origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
-        horizons: Sequence[int],  # trading rows ahead
-    ) -> xr.Dataset:  # may hold `attention` (origin, asset, lag) and `shares` (origin, horizon)
-        "Where the model looked, and how far it trusted its own step, by origin."
-        return xr.Dataset()
-
-    def effort(self) -> dict[str, Any]:
-        "Size of the model and effort of its training, fit for JSON."
-        return {}
-
-# %% ../../nbs/models/40_forecaster.ipynb #c5049290
-class Forecaster(Explained, ABC):
-    "Base of all models: `fit(train, valid)`, then `forecast(history, origins, horizons)`."
-
     grid: Grid  # nodes that the model was fitted on
     assets: tuple[str, ...]  # assets that the model was fitted on
 
@@ -145,6 +127,19 @@ class Forecaster(Explained, ABC):
         history, rows = _opened(self, history, origins, horizons)
         values = self._forecast(history, rows, horizons)
         return _labelled(self.name, values, history, rows, horizons)
+
+    def insight(
+        self,
+        history: xr.Dataset,  # panel that holds every origin and what came before it
+        origins: Sequence[Any] | pd.DatetimeIndex,  # days of `history`
+        horizons: Sequence[int],  # trading rows ahead
+    ) -> xr.Dataset:  # may hold `attention` (origin, asset, lag) and `shares` (origin, horizon)
+        "Where the model looked, and how far it trusted its own step, by origin."
+        return xr.Dataset()
+
+    def effort(self) -> dict[str, Any]:
+        "Size of the model and effort of its training, fit for JSON."
+        return {}
 
 # %% ../../nbs/models/40_forecaster.ipynb #f9501eb3
 def _in_order(

@@ -16,10 +16,10 @@ from joblib import Parallel, delayed
 from ..data.features import last_known
 from .cell import HAR_WINDOWS, IV_FLOOR, CellForecaster, batched_least_squares
 from .cell import bounded_iv, known_log_iv, lagged, largest_root, trailing_means
-from ..surface import Item, progress
+from ..surface import TRADING_DAYS, Item, progress
 
 # %% auto #0
-__all__ = ['TRADING_DAYS', 'parallel_map', 'fit_garch', 'GarchIV', 'VarianceForecaster', 'GarchReturns', 'HarRV']
+__all__ = ['parallel_map', 'fit_garch', 'GarchIV', 'VarianceForecaster', 'GarchReturns', 'HarRV']
 
 # %% ../../nbs/models/43_garch.ipynb #19fd070b
 def parallel_map(
@@ -95,9 +95,6 @@ class GarchIV(CellForecaster):
         surprise = (today - before - self.drift) * self.slope / (1 - self.slope)
         paths = [today + h * self.drift + surprise * (1 - self.slope**h) for h in horizons]
         return np.stack([bounded_iv(path) for path in paths], axis=1)
-
-# %% ../../nbs/models/43_garch.ipynb #34587fb5
-TRADING_DAYS = 252  # in a year
 
 # %% ../../nbs/models/43_garch.ipynb #8d9b10eb
 class VarianceForecaster(CellForecaster):

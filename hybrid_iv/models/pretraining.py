@@ -42,7 +42,7 @@ __all__ = ['DAILY', 'PRETRAINED', 'SHIPPED', 'PretrainingConfig', 'random_part',
            'pretrain_autoencoder', 'pretrain_network', 'simulated_gains', 'pretrain', 'shipped_path', 'shipped_hybrid',
            'reused', 'fine_tuning_recipe']
 
-# %% ../../nbs/models/59_pretraining.ipynb #198f6849
+# %% ../../nbs/models/59_pretraining.ipynb #00cc01ba
 DAILY = POOLS[0][0]  # newest steps of the window, which are single days
 PRETRAINED = HybridConfig(
     vae=VAEConfig(latent=12, kl_weight=1e-4, warmup_epochs=1),
@@ -110,7 +110,7 @@ def market_batches(
     number_of_batches = config.batches if count is None else count
     return [_random_batch(config, whole, observed, rng) for _ in range(number_of_batches)]
 
-# %% ../../nbs/models/59_pretraining.ipynb #175724eb
+# %% ../../nbs/models/59_pretraining.ipynb #120059ce
 def _random_batch(
     config: PretrainingConfig, whole: LongHistory, observed: np.ndarray, rng: np.random.Generator
 ) -> ForecastBatch:
@@ -144,7 +144,7 @@ def _stream(config: PretrainingConfig, first: int) -> Iterator[ForecastBatch]:
     for batches in pool(tasks):
         yield from batches
 
-# %% ../../nbs/models/59_pretraining.ipynb #9138be2b
+# %% ../../nbs/models/59_pretraining.ipynb #01dcd65d
 def window_surfaces(
     batch: ForecastBatch,  # windows of a market
 ) -> SurfaceBatch:
@@ -155,7 +155,7 @@ def window_surfaces(
     features = torch.zeros(len(surface), len(FEATURE_NAMES))
     return SurfaceBatch(surface, features, torch.ones_like(surface), level, torch.full_like(surface, SCALE))
 
-# %% ../../nbs/models/59_pretraining.ipynb #7b06df6a
+# %% ../../nbs/models/59_pretraining.ipynb #bcfdb5ba
 def pretrain_autoencoder(
     config: PretrainingConfig,  # network and markets
     job: Job = Job(),  # where it runs, and from where a killed run resumes (stage `vae`)

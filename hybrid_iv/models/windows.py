@@ -16,7 +16,13 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from ..data.features import FEATURE_NAMES, MOMENT_ROWS, Standardised, last_known, standardise
+from hybrid_iv.data.features import (
+    FEATURE_NAMES,
+    MOMENT_ROWS,
+    Standardised,
+    last_known,
+    standardise,
+)
 from ..market.prior import PRIOR_GRID
 from .gate import FEWEST_ROWS
 from .vae import SurfaceCoder
@@ -25,7 +31,7 @@ from ..surface import Grid, HybridIVError
 # %% auto #0
 __all__ = ['Pools', 'POOLS', 'SCALE', 'LEVEL_ROWS', 'OriginBatch', 'with_market', 'AssetAttention', 'History', 'View',
            'DailyHistory', 'DailyView', 'step_edges', 'interpolation_matrix', 'regrid', 'check_range', 'regrid_mask',
-           'LongHistory', 'LongView']
+           'mean_of_rows', 'pooled_window', 'recent_level', 'LongHistory', 'whole_surfaces', 'LongView']
 
 # %% ../../nbs/models/53_windows.ipynb #1e5f5518
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class OriginBatch:
     "Windows of all assets up to some origins, with what turns forecasts back into volatilities."
 
     rows: np.ndarray  # (origin,) row numbers in the panel
-    window: Tensor  # (origin, asset, step, maturity, moneyness) scaled by the origin's moments, newest last
+    window: Tensor  # (origin, asset, step, maturity, moneyness) scaled, newest last
     features: Tensor  # (origin, asset, step, feature)
     active: Tensor  # (origin, asset) true where the asset can be forecast
     movable: Tensor  # (origin, asset, maturity, moneyness) true where a step means anything
@@ -43,7 +49,7 @@ class OriginBatch:
 
     def moments(
         self,
-        coder: SurfaceCoder,  # shared by all assets, but for first layers of their own if it has any
+        coder: SurfaceCoder,  # shared by all assets, except for first layers of their own
     ) -> tuple[Tensor, Tensor]:  # latent mean and log-variance, each (origin, asset, step, latent)
         "Gaussian over the latent of each step of each window."
         number = torch.arange(self.window.shape[1], device=self.window.device)[:, None]
@@ -80,11 +86,14 @@ class AssetAttention(nn.Module):
         own: Tensor,  # (origin, asset, time, latent)
         active: Tensor,  # (origin, asset) true where the asset has a history
         keep: Tensor | None = None,  # (origin,) 0 hides the others
-    ) -> tuple[Tensor, Tensor]:  # context (origin, asset, time, latent), weights (origin, asset, other, time)
+    ) -> tuple[
+        Tensor, Tensor
+    ]:  # context (origin, asset, time, latent), weights (origin, asset, other, time)
         "Weighted latents of the others; an asset alone sees nothing."
         query, key = self.to_query(own), self.to_key(own)
         score = torch.einsum("oatw,obtw->oabt", query, key) / query.shape[-1] ** 0.5
-        seen = (active[:, None] & ~torch.eye(own.shape[1], dtype=torch.bool, device=own.device))[..., None]
+        itself = torch.eye(own.shape[1], dtype=torch.bool, device=own.device)
+        seen = (active[:, None] & ~itself)[..., None]
         weights = score.masked_fill(~seen, -1e9).softmax(2) * seen
         if keep is not None:
             weights = weights * keep.to(own.dtype)[:, None, None, None]
@@ -104,7 +113,7 @@ class History(ABC):
         self,
         rows: np.ndarray,  # (origin,) rows of the origins
     ) -> OriginBatch:
-        "Windows of all assets for the given origins; where the history is too short, an asset is not active."
+        "Windows of all assets; an asset whose history is too short is not active."
 
     def batches(
         self,
@@ -120,7 +129,7 @@ class History(ABC):
 
 # %% ../../nbs/models/53_windows.ipynb #98a90133
 class View(ABC):
-    "What a network reads of a panel."
+    "What a network reads of a panel; unless a view says otherwise, on the panel's own grid."
 
     reach: int  # rows of a panel, the origin's among them, on which a batch can depend
     first: int  # row before which a network that is carried over says nothing
@@ -130,23 +139,24 @@ class View(ABC):
         self,
         panel: xr.Dataset,  # validated
     ) -> History:
-        "Read a panel. Raises `HybridIVError` for a grid that the view cannot read."
+        "Read a panel. Raises `HybridIVError` for a panel that the view cannot read."
 
-    @abstractmethod
     def to_panel(
         self,
         values: np.ndarray,  # (..., maturity, moneyness) on the network's grid
         grid: Grid,  # of the panel
     ) -> np.ndarray:  # (..., maturity, moneyness) on the panel's grid
         "Read steps of the network on the panel's grid."
+        return values
 
-    @abstractmethod
     def check(
         self,
         grid: Grid,  # of a panel
         trained_on: Grid,  # that of the network
     ) -> None:
-        "Refuse a grid that the network cannot serve."
+        "Refuse a grid that the network cannot serve: any but its own."
+        if grid != trained_on:
+            raise HybridIVError(f"view: the network was trained on {trained_on}, got {grid}")
 
     @abstractmethod
     def lags(self) -> tuple[np.ndarray, np.ndarray]:  # both (step,), newest first
@@ -169,7 +179,7 @@ class DailyHistory(History):
 
     @property
     def log_iv(self) -> np.ndarray:  # (date, asset, maturity, moneyness)
-        "Log volatilities."
+        "Log volatilities, gaps filled with the last value."
         return self.data.log_iv
 
     @property
@@ -207,7 +217,7 @@ class DailyView(View):
 
     @property
     def reach(self) -> int:
-        "The window, and twice the rows of the moments: features are standardised, and hold moments themselves."
+        "The window, and twice the rows of moments: features are standardised moments."
         return self.length + 2 * MOMENT_ROWS
 
     @property
@@ -222,28 +232,12 @@ class DailyView(View):
         "Standardise a panel. Raises `HybridIVError` if it is shorter than a window."
         if panel.sizes["date"] < self.length:
             raise HybridIVError(
-                f"view: the panel's {panel.sizes['date']} days are too short for a window of {self.length}"
+                f"view: the panel's {panel.sizes['date']} days are too short "
+                f"for a window of {self.length}"
             )
         data = standardise(panel)
         counts = panel["observed"].values & data.known
         return DailyHistory(data, self.length, Grid.of(panel), counts)
-
-    def to_panel(
-        self,
-        values: np.ndarray,  # (..., maturity, moneyness)
-        grid: Grid,  # not used: it is the network's own
-    ) -> np.ndarray:
-        "The values themselves."
-        return values
-
-    def check(
-        self,
-        grid: Grid,  # of a panel
-        trained_on: Grid,  # that of the network
-    ) -> None:
-        "Refuse any grid but the network's own."
-        if grid != trained_on:
-            raise HybridIVError(f"view: the network was trained on {trained_on}, got {grid}")
 
     def lags(self) -> tuple[np.ndarray, np.ndarray]:  # both (step,), newest first
         "Days back, each one day long."
@@ -253,7 +247,7 @@ class DailyView(View):
 Pools = tuple[tuple[int, int], ...]  # (steps, days in each), newest first
 POOLS: Pools = ((20, 1), (20, 4), (15, 10))
 
-
+# %% ../../nbs/models/53_windows.ipynb #d6fb6bd8
 def step_edges(
     pools: Pools = POOLS,  # (steps, days in each), newest first
 ) -> np.ndarray:  # (step + 1,) days back from the day after the origin
@@ -301,7 +295,10 @@ def check_range(
     }
     for axis, (nodes, limits) in axes.items():
         if nodes[0] < 0.97 * limits[0] or nodes[-1] > 1.03 * limits[-1]:
-            known, got = f"{limits[0]:.3g} to {limits[-1]:.3g}", f"{nodes[0]:.3g} to {nodes[-1]:.3g}"
+            known, got = (
+                f"{limits[0]:.3g} to {limits[-1]:.3g}",
+                f"{nodes[0]:.3g} to {nodes[-1]:.3g}",
+            )
             raise HybridIVError(f"{axis}: the pretrained hybrid knows {known}, got {got}")
 
 # %% ../../nbs/models/53_windows.ipynb #cc05e0b7
@@ -318,8 +315,45 @@ def regrid_mask(
     return np.asarray((regrid(observed.astype(float), grid, PRIOR_GRID) > 0.5) & inside)
 
 # %% ../../nbs/models/53_windows.ipynb #3dd08ca4
+def mean_of_rows(
+    sums: np.ndarray,  # (date + 1, asset, maturity, moneyness) running sums of ln iv from zero on
+    begin: np.ndarray,  # first rows
+    end: np.ndarray,  # rows after the last
+    assets: np.ndarray,  # positions; all three broadcast
+) -> np.ndarray:  # (..., maturity, moneyness) mean of ln iv
+    "Mean over stretches of rows."
+    total = sums[end, assets] - sums[begin, assets]
+    return np.asarray(total / (end - begin)[..., None, None])
+
+# %% ../../nbs/models/53_windows.ipynb #107ed191
 SCALE = 0.3  # log volatilities are divided by this, a typical distance from the recent level
 LEVEL_ROWS = 60  # rows whose mean is the level of an origin
+
+# %% ../../nbs/models/53_windows.ipynb #f3d20621
+def pooled_window(
+    sums: np.ndarray,  # (date + 1, asset, maturity, moneyness) running sums of ln iv
+    listed: np.ndarray,  # (asset,) first row with a value
+    pools: Pools,  # steps of the window
+    rows: np.ndarray,  # (origin,) rows of the origins
+) -> np.ndarray:  # (origin, asset, step, maturity, moneyness) mean ln iv, newest last
+    "Means of the steps before each origin; a short history repeats its oldest value."
+    edges, assets = step_edges(pools), np.arange(len(listed))
+    first = np.minimum(listed, rows[:, None])
+    end = np.maximum(rows[:, None, None] + 1 - edges[:-1], first[..., None] + 1)
+    begin = np.maximum(rows[:, None, None] + 1 - edges[1:], first[..., None])
+    return mean_of_rows(sums, np.minimum(begin, end - 1), end, assets[:, None])[:, :, ::-1]
+
+# %% ../../nbs/models/53_windows.ipynb #56334626
+def recent_level(
+    sums: np.ndarray,  # (date + 1, asset, maturity, moneyness) running sums of ln iv
+    listed: np.ndarray,  # (asset,) first row with a value
+    rows: np.ndarray,  # (origin,) rows of the origins
+) -> np.ndarray:  # (origin, asset, 1, 1) mean ln iv over the last LEVEL_ROWS rows and all cells
+    "The level on which each window is centred."
+    first = np.minimum(listed, rows[:, None])
+    after = np.broadcast_to(rows[:, None] + 1, first.shape)
+    begin, assets = np.maximum(after - LEVEL_ROWS, first), np.arange(len(listed))
+    return mean_of_rows(sums, begin, after, assets).mean((-2, -1))[..., None, None]
 
 # %% ../../nbs/models/53_windows.ipynb #75b51571
 @dataclass(frozen=True)
@@ -333,12 +367,13 @@ class LongHistory(History):
     observed: np.ndarray  # as `log_iv`, true where a target counts; on the panel's grid
     panel_grid: Grid  # of `observed`
     grid: Grid = PRIOR_GRID  # of the network
+    first: int = FEWEST_ROWS  # first row with enough days behind it
 
     @classmethod
     def of(
         cls,
-        log_iv: np.ndarray,  # (date, asset, maturity, moneyness) on PRIOR_GRID; not read before `listed`
-        listed: np.ndarray,  # (asset,) first row with a value
+        log_iv: np.ndarray,  # (date, asset, maturity, moneyness) on PRIOR_GRID
+        listed: np.ndarray,  # (asset,) first row with a value; nothing before it is read
         pools: Pools = POOLS,  # steps of the window
         observed: np.ndarray | None = None,  # true where a target counts; None: everywhere
         panel_grid: Grid = PRIOR_GRID,  # of `observed`
@@ -354,47 +389,44 @@ class LongHistory(History):
         "Where a target counts."
         return regrid_mask(self.observed, self.panel_grid)
 
-    @property
-    def first(self) -> int:
-        "First row with enough days behind it."
-        return FEWEST_ROWS
-
-    def mean(
-        self,
-        begin: np.ndarray,  # first rows
-        end: np.ndarray,  # rows after the last
-        assets: np.ndarray,  # positions; all three broadcast
-    ) -> np.ndarray:  # (..., maturity, moneyness) mean of ln iv
-        "Mean over stretches of rows."
-        total = self.sums[end, assets] - self.sums[begin, assets]
-        return np.asarray(total / (end - begin)[..., None, None])
-
-    def batch(
-        self,
-        rows: np.ndarray,  # (origin,) rows of the origins
-    ) -> OriginBatch:  # its features are zero: the network sees surfaces alone
+    def batch(self, rows: np.ndarray) -> OriginBatch:
         "Windows scaled by the level; an asset with fewer than FEWEST_ROWS rows is not active."
-        steps, level = self._window(rows)
-        today = self.log_iv[rows[:, None], np.arange(len(self.listed))]
-        active = torch.from_numpy(rows[:, None] + 1 >= self.listed + FEWEST_ROWS)
-        return OriginBatch(
-            rows=rows, window=_tensor((steps - level[:, :, None]) / SCALE),
-            features=torch.zeros(*steps.shape[:3], len(FEATURE_NAMES)),
-            active=active, movable=active[..., None, None].expand(today.shape),
-            log_iv=_tensor(today), mean=_tensor(np.broadcast_to(level, today.shape)),
-            deviation=torch.full(today.shape, SCALE),
-        )  # fmt: skip
+        return _long_batch(self, rows)
 
-    def _window(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        "Means of the steps, newest last, and the level of each origin and asset."
-        edges, assets = step_edges(self.pools), np.arange(len(self.listed))
-        first = np.minimum(self.listed, rows[:, None])
-        end = np.maximum(rows[:, None, None] + 1 - edges[:-1], first[..., None] + 1)
-        begin = np.maximum(rows[:, None, None] + 1 - edges[1:], first[..., None])
-        steps = self.mean(np.minimum(begin, end - 1), end, assets[:, None])[:, :, ::-1]
-        after = np.broadcast_to(rows[:, None] + 1, first.shape)
-        level = self.mean(np.maximum(after - LEVEL_ROWS, first), after, assets)
-        return steps, level.mean((-2, -1))[..., None, None]
+# %% ../../nbs/models/53_windows.ipynb #2dee2594
+def _long_batch(history: LongHistory, rows: np.ndarray) -> OriginBatch:
+    "Windows of the long view, scaled by the level."
+    steps = pooled_window(history.sums, history.listed, history.pools, rows)
+    level = recent_level(history.sums, history.listed, rows)
+    today = history.log_iv[rows[:, None], np.arange(len(history.listed))]
+    active = torch.from_numpy(rows[:, None] + 1 >= history.listed + FEWEST_ROWS)
+    return OriginBatch(
+        rows=rows, window=_tensor((steps - level[:, :, None]) / SCALE),
+        features=torch.zeros(*steps.shape[:3], len(FEATURE_NAMES)),
+        active=active, movable=active[..., None, None].expand(today.shape),
+        log_iv=_tensor(today), mean=_tensor(np.broadcast_to(level, today.shape)),
+        deviation=torch.full(today.shape, SCALE),
+    )  # fmt: skip
+
+# %% ../../nbs/models/53_windows.ipynb #f72cf90e
+def _nearest(values: np.ndarray) -> np.ndarray:
+    "Fill nan along the last axis with the nearest value, the lower side first."
+    if not np.isnan(values).any():
+        return values
+    lines = pd.DataFrame(values.reshape(-1, values.shape[-1]))
+    return lines.ffill(axis=1).bfill(axis=1).to_numpy().reshape(values.shape)
+
+# %% ../../nbs/models/53_windows.ipynb #559cf6e2
+def whole_surfaces(
+    log_iv: np.ndarray,  # (date, asset, maturity, moneyness) ln iv, nan where nothing is quoted
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # the same without nan, and the first row of each asset (asset,)
+    "Fill gaps in time with the last value, and cells never quoted with the nearest of the surface."
+    known = last_known(log_iv)
+    there = np.isfinite(known).any((2, 3))
+    filled = np.nan_to_num(_nearest(_nearest(known).swapaxes(2, 3)).swapaxes(2, 3))
+    return filled, np.where(there.any(0), there.argmax(0), len(there))
 
 # %% ../../nbs/models/53_windows.ipynb #f1379adb
 @dataclass(frozen=True)
@@ -416,10 +448,7 @@ class LongView(View):
         "Read a panel on the network's grid. Raises `HybridIVError` out of range."
         grid = Grid.of(panel)
         check_range(grid)
-        known = last_known(np.log(panel["iv"].values))
-        there = np.isfinite(known).any((2, 3))
-        filled = np.nan_to_num(_nearest(_nearest(known).swapaxes(2, 3)).swapaxes(2, 3))
-        listed = np.where(there.any(0), there.argmax(0), len(there))
+        filled, listed = whole_surfaces(np.log(panel["iv"].values))
         log_iv, seen = regrid(filled, grid, PRIOR_GRID), panel["observed"].values
         return LongHistory.of(log_iv, listed, self.pools, seen, grid)
 
@@ -431,23 +460,11 @@ class LongView(View):
         "Interpolate."
         return regrid(values, PRIOR_GRID, grid)
 
-    def check(
-        self,
-        grid: Grid,  # of a panel
-        trained_on: Grid,  # not used: it is PRIOR_GRID
-    ) -> None:
-        "Refuse a grid that reaches outside what the network was trained on."
+    def check(self, grid: Grid, trained_on: Grid) -> None:
+        "Refuse a grid that reaches outside what the network was trained on, PRIOR_GRID."
         check_range(grid)
 
     def lags(self) -> tuple[np.ndarray, np.ndarray]:  # both (step,), newest first
         "Middle and length of each step."
         edges = step_edges(self.pools)
         return (edges[:-1] + edges[1:] - 1) / 2, np.diff(edges)
-
-
-def _nearest(values: np.ndarray) -> np.ndarray:
-    "Fill nan along the last axis with the nearest value, the lower side first."
-    if not np.isnan(values).any():
-        return values
-    lines = pd.DataFrame(values.reshape(-1, values.shape[-1]))
-    return lines.ffill(axis=1).bfill(axis=1).to_numpy().reshape(values.shape)

@@ -67,17 +67,17 @@ class Variant:
     make: Callable[[], Forecaster]  # builds it untrained
     seconds_a_step: bool = True  # whether its temporal network is timed
 
-# %% ../../nbs/replication/82_ablations.ipynb #3c9c4aa0
+# %% ../../nbs/replication/82_ablations.ipynb #82fa3976
 def _vae(config: HybridConfig, **changes: Any) -> HybridConfig:
     "The configuration with another autoencoder."
     return replace(config, vae=replace(config.vae, **changes))
 
-# %% ../../nbs/replication/82_ablations.ipynb #67cbe1d5
+# %% ../../nbs/replication/82_ablations.ipynb #9c7f83d7
 def _lstm(config: HybridConfig, **changes: Any) -> HybridConfig:
     "The configuration with another temporal network."
     return replace(config, lstm=replace(config.lstm, **changes))
 
-# %% ../../nbs/replication/82_ablations.ipynb #d173f718
+# %% ../../nbs/replication/82_ablations.ipynb #3d586d2d
 def _penalised(config: HybridConfig, decoder: float, forecast: float) -> HybridConfig:
     "The configuration with these weights of the penalties on decoded and on forecast surfaces."
     config = _vae(config, calendar_weight=decoder, butterfly_weight=decoder)
@@ -88,7 +88,7 @@ _PLACES = {
     "both": (1.0, 1.0), "decoder only": (1.0, 0.0), "forecast only": (0.0, 1.0), "none": (0.0, 0.0)
 }  # fmt: skip
 
-# %% ../../nbs/replication/82_ablations.ipynb #15c384ff
+# %% ../../nbs/replication/82_ablations.ipynb #a7cbdc3d
 def _penalty_variants(base: HybridConfig, decoded: HybridConfig) -> dict[str, Any]:
     "Penalties at either place, at both, at none, and stronger ones."
     anchored = {f"penalties: {name}": ("penalties", _penalised(base, *at))
@@ -99,7 +99,7 @@ def _penalty_variants(base: HybridConfig, decoded: HybridConfig) -> dict[str, An
                 for x in (10.0, 100.0)}
     return {**anchored, **free, **stronger}
 
-# %% ../../nbs/replication/82_ablations.ipynb #2981e1b5
+# %% ../../nbs/replication/82_ablations.ipynb #6078b216
 def hybrid_variants(
     base: HybridConfig = ABLATION_BASE,  # what is changed
 ) -> dict[str, tuple[str, HybridConfig]]:  # by name: group, configuration
@@ -165,7 +165,7 @@ def breach_frequencies(
     sums = {kind: (found[kind].found.sum(), max(1, found[kind].testable.sum())) for kind in KINDS}
     return {f"{kind}_pct": 100 * float(bad / every) for kind, (bad, every) in sums.items()}
 
-# %% ../../nbs/replication/82_ablations.ipynb #69fa5673
+# %% ../../nbs/replication/82_ablations.ipynb #943f7a10
 def error_ratio(
     iv: np.ndarray,  # (origin, horizon, asset, maturity, moneyness) forecasts, annual decimals
     panel: xr.Dataset,  # validated panel
@@ -220,10 +220,10 @@ def open_gates(
     for part in _networks(model):
         part.gate = OpenGate()
 
-# %% ../../nbs/replication/82_ablations.ipynb #01156049
+# %% ../../nbs/replication/82_ablations.ipynb #d278e3bf
 ABLATION_COLUMNS = ("variant", "group", "model", "horizon", "metric", "value", "n")
 
-# %% ../../nbs/replication/82_ablations.ipynb #7d0a1928
+# %% ../../nbs/replication/82_ablations.ipynb #61cea4d6
 def run_variant(
     name: str,  # of the variant
     variant: Variant,  # what to train
@@ -252,7 +252,7 @@ def run_variant(
     table = table.assign(variant=name, group=variant.group, model=model.name, n=len(rows))
     return table[list(ABLATION_COLUMNS)]
 
-# %% ../../nbs/replication/82_ablations.ipynb #956bf9f7
+# %% ../../nbs/replication/82_ablations.ipynb #2dd0754f
 def _weights(model: NetworkForecaster) -> int:
     "Number of weights of a network."
     return sum(weights.numel() for weights in model.network.parameters())
@@ -296,7 +296,7 @@ def least_liquid(
     columns = ["model", "gate", "assets", "horizon", "mae_ratio", "n"]
     return _beside_single(pd.DataFrame(out, columns=columns))
 
-# %% ../../nbs/replication/82_ablations.ipynb #37663c9e
+# %% ../../nbs/replication/82_ablations.ipynb #d2510081
 def _beside_single(table: pd.DataFrame) -> pd.DataFrame:
     "How much lower each error is than that of the single-asset model, in per cent."
     keys = ["gate", "assets", "horizon"]
@@ -304,13 +304,13 @@ def _beside_single(table: pd.DataFrame) -> pd.DataFrame:
     paired = single.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
     return table.assign(lower_than_single_pct=100 * (1 - table["mae_ratio"] / paired))
 
-# %% ../../nbs/replication/82_ablations.ipynb #0daf5174
+# %% ../../nbs/replication/82_ablations.ipynb #4f58a9c5
 @lru_cache
 def _panel(market: MarketConfig) -> xr.Dataset:
     "A simulated market on the nodes of the ablations."
     return noisy_panel(simulate_market(market), ABLATION_GRID)
 
-# %% ../../nbs/replication/82_ablations.ipynb #ffc85bb0
+# %% ../../nbs/replication/82_ablations.ipynb #d3757af8
 def ablation_pieces() -> dict[str, Entry]:  # by name
     "One piece a training, and the breaches of the surfaces forecast from."
     panel, few = _panel(ABLATION_MARKET), _panel(LIQUIDITY_MARKET)
@@ -329,7 +329,7 @@ def ablation_pieces() -> dict[str, Entry]:  # by name
     )
     return pieces
 
-# %% ../../nbs/replication/82_ablations.ipynb #72ed3156
+# %% ../../nbs/replication/82_ablations.ipynb #de714750
 def ablation_tables(
     found: Mapping[str, xr.Dataset],  # pieces that were made, by name
 ) -> dict[str, pd.DataFrame]:  # `ablations` and `least_liquid`
@@ -339,7 +339,7 @@ def ablation_tables(
     out = {"ablations": pd.concat(tables.values(), ignore_index=True)} if tables else {}
     return out if liquid is None else {**out, "least_liquid": liquid}
 
-# %% ../../nbs/replication/82_ablations.ipynb #ac09708e
+# %% ../../nbs/replication/82_ablations.ipynb #7a386c52
 def ablation_settings() -> dict[str, Any]:
     "What the manifest says of the experiment."
     return {

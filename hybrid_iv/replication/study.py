@@ -58,7 +58,7 @@ _FULL_PAPER = PaperConfig(
     lstm_training=replace(_TIME_STAGE, learning_rate=5e-4, batches=16, patience=20),
 )  # fmt: skip
 
-# %% ../../nbs/replication/81_study.ipynb #95ddd1e2
+# %% ../../nbs/replication/81_study.ipynb #9636090c
 _SMALL_VAE = TrainingConfig(epochs=40, patience=8, batches=60)
 _SMALL_TIME = TrainingConfig(
     epochs=30, learning_rate=1e-3, patience=8, batches=20, annealed=True
@@ -70,7 +70,7 @@ _SMALL_PAPER = PaperConfig(
     curriculum=CurriculumConfig(5, 15),
 )  # fmt: skip
 
-# %% ../../nbs/replication/81_study.ipynb #e1174601
+# %% ../../nbs/replication/81_study.ipynb #0c597fae
 _TWO_EPOCHS = TrainingConfig(epochs=2)
 _BRIEF = HybridConfig(
     vae=VAEConfig(latent=4, hidden=(32,)), lstm=LSTMConfig(units=(16,)), window=20, longest=10,
@@ -131,7 +131,7 @@ class StudyConfig:
         "Absolute path of the folder for the results."
         return repository() / (self.run_dir or f"runs/{self.profile}")
 
-# %% ../../nbs/replication/81_study.ipynb #5e4ef56f
+# %% ../../nbs/replication/81_study.ipynb #20e99c45
 def config_of(
     given: Mapping[str, Any],  # names and values, such as papermill passes
 ) -> StudyConfig:
@@ -172,7 +172,7 @@ def _tune_one(source: str, model: str, profile: Profile, seed: int) -> tuple[str
     os.environ["HYBRID_IV_QUIET"] = "1"  # one bar for the whole
     return model, str(tuning_stage(source, model, profile, seed).result().attrs["found"])
 
-# %% ../../nbs/replication/81_study.ipynb #cb62744c
+# %% ../../nbs/replication/81_study.ipynb #9600c10f
 def all_tasks(
     sources: Sequence[str],  # names of datasets, or paths of panels
     profile: Profile,  # how much is run
@@ -209,7 +209,7 @@ class Gathered:
         "Rows of `metrics.csv`, with means over seeds."
         return with_mean_over_seeds(self.table("metrics"))
 
-# %% ../../nbs/replication/81_study.ipynb #bcf8b536
+# %% ../../nbs/replication/81_study.ipynb #7a84aecb
 def losses_by_model(
     found: Gathered,  # of one dataset
     part: str,  # `test` or `valid`
@@ -221,7 +221,7 @@ def losses_by_model(
             out[task.model] = one[names].assign_attrs(dataset=found.case.name, model=task.model)
     return out
 
-# %% ../../nbs/replication/81_study.ipynb #c74e211f
+# %% ../../nbs/replication/81_study.ipynb #2fe190fb
 def gather(
     source: str,  # name of a dataset, or path of a panel
     tasks: Sequence[Task],  # those that were done
@@ -250,7 +250,7 @@ def with_mean_over_seeds(
     both = [metrics.astype({"seed": str}), added]
     return pd.concat(both, ignore_index=True)[list(METRIC_COLUMNS)]
 
-# %% ../../nbs/replication/81_study.ipynb #6006df92
+# %% ../../nbs/replication/81_study.ipynb #4fe71302
 def _metrics(found: Gathered) -> pd.DataFrame:
     "Accuracy by horizon, asset, region, regime."
     return found.metrics
@@ -261,7 +261,7 @@ def _violations(found: Gathered) -> pd.DataFrame:
     keys = ["dataset", "model", "horizon", "kind", "definition"]
     return found.table("violations").drop_duplicates(keys, ignore_index=True)
 
-# %% ../../nbs/replication/81_study.ipynb #5fd5b8b2
+# %% ../../nbs/replication/81_study.ipynb #24c807cf
 def _significance(found: Gathered) -> pd.DataFrame:
     "Tests of the tested models against persistence and the best benchmark."
     losses, valid = (losses_by_model(found, part) for part in ("test", "valid"))
@@ -271,12 +271,12 @@ def _significance(found: Gathered) -> pd.DataFrame:
               for name in progress(names, "tests")]
     return pd.concat(tested, ignore_index=True)
 
-# %% ../../nbs/replication/81_study.ipynb #e030ba91
+# %% ../../nbs/replication/81_study.ipynb #9db02a17
 def _by_interest(name: str) -> int:
     "The shipped hybrid first, then the others from the end of the table upwards."
     return -list(MODELS).index(name)
 
-# %% ../../nbs/replication/81_study.ipynb #0f10a542
+# %% ../../nbs/replication/81_study.ipynb #1f3b6d52
 def _liquidity(found: Gathered) -> pd.DataFrame:
     "Error by rank of liquidity; empty with three assets or fewer."
     ranks = liquidity_ranks(found.case.panel, found.case.split)
@@ -293,7 +293,7 @@ def attentions(
     chosen = {name: stage for name, stage in found.stages.items() if "attention" in shows[name]}
     return {name: stage.result() for name, stage in chosen.items()}
 
-# %% ../../nbs/replication/81_study.ipynb #9410c5f4
+# %% ../../nbs/replication/81_study.ipynb #755ea882
 def attention_of(
     stored: xr.Dataset,  # a stage of forecasts
 ) -> xr.DataArray:  # (origin, asset, lag) weights
@@ -304,14 +304,14 @@ def attention_of(
     several = every.sizes["asset"] > 1
     return first.assign_coords(asset=["market"]) if shared and several else every
 
-# %% ../../nbs/replication/81_study.ipynb #15932518
+# %% ../../nbs/replication/81_study.ipynb #fd44900d
 def _kinds_of(weights: xr.DataArray) -> dict[str, str]:
     "Indices and stocks of a simulated market by their names."
     kinds = {"INDEX": "indices", "STOCK": "stocks"}
     names = [str(asset) for asset in weights["asset"].values]
     return {name: kinds[name[:5]] for name in names if name[:5] in kinds}
 
-# %% ../../nbs/replication/81_study.ipynb #37450b0a
+# %% ../../nbs/replication/81_study.ipynb #b678717b
 def _attention(found: Gathered) -> pd.DataFrame:
     "Where the hybrids look, in calm and under stress."
     case, parts = found.case, []
@@ -323,7 +323,7 @@ def _attention(found: Gathered) -> pd.DataFrame:
         )
     return _joined(parts, ATTENTION_COLUMNS)
 
-# %% ../../nbs/replication/81_study.ipynb #e0d6c3a3
+# %% ../../nbs/replication/81_study.ipynb #d92c3953
 def _co_movement(found: Gathered) -> pd.DataFrame:
     "How forecasts of different assets move together, beside what was realised."
     case, parts = found.case, []
@@ -333,15 +333,15 @@ def _co_movement(found: Gathered) -> pd.DataFrame:
         parts.append(co_movement_table(stored["iv"], case.panel, stress, **names))
     return _joined(parts, CO_MOVEMENT_COLUMNS)
 
-# %% ../../nbs/replication/81_study.ipynb #7d488a76
+# %% ../../nbs/replication/81_study.ipynb #e379726c
 def _joined(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     "Tables one after the other; without any, an empty one."
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
 
-# %% ../../nbs/replication/81_study.ipynb #dd1a5286
+# %% ../../nbs/replication/81_study.ipynb #c81467d1
 TRADED_HORIZON = 10  # trading rows for which contracts are held
 
-# %% ../../nbs/replication/81_study.ipynb #f4d312c3
+# %% ../../nbs/replication/81_study.ipynb #2f3e57fe
 def _economic_value(found: Gathered) -> pd.DataFrame:
     "What trading on each model earns, after costs."
     case, traded = found.case, {}
@@ -358,10 +358,10 @@ def _economic_value(found: Gathered) -> pd.DataFrame:
         logger.warning("%s: no trading (%s)", case.name, error)
         return pd.DataFrame(columns=list(VALUE_COLUMNS))
 
-# %% ../../nbs/replication/81_study.ipynb #29135793
+# %% ../../nbs/replication/81_study.ipynb #2d098f55
 _PROJECTION_COLUMNS = ("dataset", "model", "horizon", "distance")  # vol points
 
-# %% ../../nbs/replication/81_study.ipynb #f826c431
+# %% ../../nbs/replication/81_study.ipynb #12991c2c
 def _projection(found: Gathered) -> pd.DataFrame:
     "How far a projection moves the forecasts of the model that it projects."
     parts = []
@@ -388,7 +388,7 @@ RESULT_TABLES: Mapping[str, Callable[[Gathered], pd.DataFrame]] = {  # CSV files
     "projection": _projection,
 }
 
-# %% ../../nbs/replication/81_study.ipynb #0340c0ca
+# %% ../../nbs/replication/81_study.ipynb #1fbfc110
 @dataclass
 class StudyResult:
     "Everything a study found."
@@ -425,7 +425,7 @@ class StudyResult:
             raise HybridIVError(f"study: {model} was not run on {dataset}")
         return self.stages[dataset, model].result()
 
-# %% ../../nbs/replication/81_study.ipynb #8738b202
+# %% ../../nbs/replication/81_study.ipynb #61725a61
 def _course(judged: xr.Dataset) -> dict[str, pd.DataFrame]:
     "Records of training by stage."
     return {name: pd.DataFrame(one) for name, one in json.loads(judged.attrs["records"]).items()}
@@ -475,13 +475,13 @@ def _facts(
         "tuned": {name: tuned for name, one in found.items() if (tuned := _tuned_settings(one))},
     }  # fmt: skip
 
-# %% ../../nbs/replication/81_study.ipynb #65150815
+# %% ../../nbs/replication/81_study.ipynb #655a5fa5
 def _tuned_settings(found: Gathered) -> dict[str, str]:
     "Settings that tuning found, by the model that was tuned, JSON."
     tasks = {task.model: task.tuned for task in found.judged if task.tuned}
     return {name: tuned for name, tuned in tasks.items() if MODELS[name].suggest is not None}
 
-# %% ../../nbs/replication/81_study.ipynb #78f752d2
+# %% ../../nbs/replication/81_study.ipynb #e6478c8b
 def _panel_facts(found: Gathered) -> dict[str, Any]:
     "What the manifest says of a panel."
     case, notes = found.case, {model: one.attrs for model, one in found.own.items()}
@@ -508,7 +508,7 @@ def write_table(
     form = {"index": False, "float_format": f"%.{digits}g", "lineterminator": "\n"}
     replace_atomically(path, lambda temporary: table.to_csv(temporary, **form))
 
-# %% ../../nbs/replication/81_study.ipynb #8bbca6c3
+# %% ../../nbs/replication/81_study.ipynb #60975301
 def write_results(
     folder: Path,  # to write into
     tables: Mapping[str, pd.DataFrame],  # by name of the file
@@ -522,7 +522,7 @@ def write_results(
     text = json.dumps(manifest, indent=1, sort_keys=True, default=str) + "\n"
     replace_atomically(folder / f"{title}.json", lambda path: path.write_text(text, "utf-8"))
 
-# %% ../../nbs/replication/81_study.ipynb #4b70ca41
+# %% ../../nbs/replication/81_study.ipynb #2b0b96ab
 def write_study(
     result: StudyResult,  # from `run_study`
     folder: str | Path | None = None,  # default: the folder of its configuration

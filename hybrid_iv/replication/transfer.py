@@ -46,7 +46,7 @@ __all__ = ['STRETCH_NAMES', 'UNSEEN', 'WALKED', 'LEFT_OUT', 'HALF_LIVES', 'CAUTI
 # %% ../../nbs/replication/85_transfer.ipynb #a98dd064
 STRETCH_NAMES = ("hybrid", "unprojected", "ungated", "persistence", "admissible")
 
-# %% ../../nbs/replication/85_transfer.ipynb #02bf78e6
+# %% ../../nbs/replication/85_transfer.ipynb #48ae54e5
 def stretch_forecasts(
     hybrid: NetworkForecaster,  # fitted on days before the origins
     panel: xr.Dataset,  # validated panel
@@ -65,7 +65,7 @@ def stretch_forecasts(
         "admissible": hybrid.admit(panel, rows, nowhere, shares[:, :1]),
     }
 
-# %% ../../nbs/replication/85_transfer.ipynb #43acc6c2
+# %% ../../nbs/replication/85_transfer.ipynb #67785ab5
 def _origin_errors(iv: np.ndarray, panel: xr.Dataset, rows: np.ndarray, ahead: int) -> np.ndarray:
     "Mean absolute error in vol points (origin,) of forecasts (origin, ...); nan past the end."
     out = np.full(len(rows), np.nan)
@@ -78,14 +78,14 @@ def _origin_errors(iv: np.ndarray, panel: xr.Dataset, rows: np.ndarray, ahead: i
     out[inside] = VOL_POINTS * miss / np.where(cells > 0, cells, np.nan)
     return out
 
-# %% ../../nbs/replication/85_transfer.ipynb #c9503c51
+# %% ../../nbs/replication/85_transfer.ipynb #9f1d12f3
 def _breaching(iv: np.ndarray, panel: xr.Dataset, rows: np.ndarray) -> np.ndarray:
     "Surfaces of each origin (origin,) in breach by more than 1e-8 in price."
     found = breaches(iv, Grid.of(panel), forward_ratio=forward_over_spot(panel, rows))
     sizes = [np.nan_to_num(one.size_price).max((-2, -1)) for one in found.values()]
     return np.asarray((np.max(sizes, 0) > 1e-8).sum(1))
 
-# %% ../../nbs/replication/85_transfer.ipynb #c0edbfc6
+# %% ../../nbs/replication/85_transfer.ipynb #a571097f
 def stretch_errors(
     hybrid: NetworkForecaster,  # fitted on days before the origins
     panel: xr.Dataset,  # validated panel
@@ -110,7 +110,7 @@ _RATIO_COLUMNS = (
     "breaches", "mae", "n",
 )  # fmt: skip
 
-# %% ../../nbs/replication/85_transfer.ipynb #792d7e77
+# %% ../../nbs/replication/85_transfer.ipynb #5c345cca
 def error_ratios(
     errors: xr.Dataset,  # from `stretch_errors`
 ) -> pd.DataFrame:  # by horizon; `low` and `high`: 95 %, nan where too short; `mae` in vol points
@@ -147,7 +147,7 @@ def walk_forward(
         share=(("origin", "gate_horizon"), shares), gate_horizon=list(GATE_HORIZONS)
     )
 
-# %% ../../nbs/replication/85_transfer.ipynb #14f98bf2
+# %% ../../nbs/replication/85_transfer.ipynb #f0d179b0
 def fitted_before(
     hybrid: NetworkForecaster,  # not fitted yet
     panel: xr.Dataset,  # validated panel
@@ -169,11 +169,11 @@ def unseen_market(
     errors = walk_forward(hybrid, panel, [int(0.6 * panel.sizes["date"])], stride=5)
     return error_ratios(errors).assign(part=f"market {number} {market.dynamics}")
 
-# %% ../../nbs/replication/85_transfer.ipynb #5e3d344b
+# %% ../../nbs/replication/85_transfer.ipynb #918b3d31
 _CODE = "hybrid_iv.replication.transfer"
 UNSEEN = PriorConfig(assets=12, days=1000)  # where unseen markets come from
 
-# %% ../../nbs/replication/85_transfer.ipynb #894ffabd
+# %% ../../nbs/replication/85_transfer.ipynb #fc5abb07
 def _first_rows(panel: xr.Dataset, name: str, first_year: int) -> dict[str, int]:
     "Rows at which blocks begin, by label: years; for a panel of one year its test part."
     days = panel["date"].values
@@ -183,7 +183,7 @@ def _first_rows(panel: xr.Dataset, name: str, first_year: int) -> dict[str, int]
     years = range(first_year, int(str(days[-1])[:4]) + 1)
     return {str(y): int(np.searchsorted(days, np.datetime64(f"{y}-01-01"))) for y in years}
 
-# %% ../../nbs/replication/85_transfer.ipynb #9577ef19
+# %% ../../nbs/replication/85_transfer.ipynb #b820039d
 def walked_tables(
     name: str,  # of a dataset
     first_year: int,  # of its origins; 0: its test part
@@ -204,7 +204,7 @@ def walked_tables(
     packed = {"table": ratios, "shares": shares}
     return xr.merge([pack_table(pd.concat(found), key) for key, found in packed.items()])
 
-# %% ../../nbs/replication/85_transfer.ipynb #c15aa3f1
+# %% ../../nbs/replication/85_transfer.ipynb #92749fc5
 def _on_dataset(name: str) -> dict[str, str]:
     "What a piece on a dataset depends on; where there is no such data, the reason."
     try:
@@ -212,10 +212,10 @@ def _on_dataset(name: str) -> dict[str, str]:
     except HybridIVError as error:
         return {"absent": str(error)}
 
-# %% ../../nbs/replication/85_transfer.ipynb #23bab167
+# %% ../../nbs/replication/85_transfer.ipynb #4c4e20e0
 WALKED = {"us-stocks": 0, "spx-factors": 2000, "sse50etf": 2016}  # first year; 0: the test part
 
-# %% ../../nbs/replication/85_transfer.ipynb #ba26fdd0
+# %% ../../nbs/replication/85_transfer.ipynb #49aad90a
 def transfer_pieces() -> dict[str, Entry]:  # by name: dataset, or `prior` and the market's number
     "Three real panels and twenty unseen markets."
 
@@ -233,13 +233,13 @@ def transfer_pieces() -> dict[str, Entry]:  # by name: dataset, or `prior` and t
     pieces = {name: walk(name, year) for name, year in WALKED.items()}
     return pieces | {f"prior {number}": market(number) for number in range(20)}
 
-# %% ../../nbs/replication/85_transfer.ipynb #5fdfae7a
+# %% ../../nbs/replication/85_transfer.ipynb #f300c99e
 _TRANSFER_COLUMNS = (
     "dataset", "part", "horizon", "ratio", "low", "high", "mae", "projected_over_plain",
     "ungated", "admissible", "breaches", "n",
 )  # fmt: skip
 
-# %% ../../nbs/replication/85_transfer.ipynb #e040fae6
+# %% ../../nbs/replication/85_transfer.ipynb #f8003f50
 def transfer_tables(
     found: Mapping[str, xr.Dataset],  # pieces that were made, by name
 ) -> dict[str, pd.DataFrame]:  # `transfer` and `gates`
@@ -255,10 +255,10 @@ def transfer_tables(
         tables["gates"] = pd.concat(shares)[["dataset", "part", "horizon", "share"]]
     return tables
 
-# %% ../../nbs/replication/85_transfer.ipynb #230b4ad0
+# %% ../../nbs/replication/85_transfer.ipynb #6245e5a8
 LEFT_OUT = "rough"
 
-# %% ../../nbs/replication/85_transfer.ipynb #cfaf823a
+# %% ../../nbs/replication/85_transfer.ipynb #05a3b3f9
 def left_out_config() -> PretrainingConfig:
     "The shipped network's training without one kind of dynamics, and with a quarter of the epochs."
     config = PretrainingConfig()
@@ -267,7 +267,7 @@ def left_out_config() -> PretrainingConfig:
     network = replace(config.network, lstm_training=training)
     return replace(config, network=network, prior=replace(config.prior, dynamics=others))
 
-# %% ../../nbs/replication/85_transfer.ipynb #58aacf09
+# %% ../../nbs/replication/85_transfer.ipynb #d72a3150
 def pretraining_entry(
     name: str,  # of the network
     config: PretrainingConfig,  # of its training
@@ -284,7 +284,7 @@ def pretraining_entry(
 
     return Entry(f"experiments/{name}", settings, code, timed(train))
 
-# %% ../../nbs/replication/85_transfer.ipynb #f3bf72a9
+# %% ../../nbs/replication/85_transfer.ipynb #07265117
 def pretrained_of(
     entry: Entry,  # from `pretraining_entry`
 ) -> NetworkForecaster:  # unfitted
@@ -295,7 +295,7 @@ def pretrained_of(
         path.write_bytes(kept.tobytes())
         return shipped_hybrid(path)
 
-# %% ../../nbs/replication/85_transfer.ipynb #21112321
+# %% ../../nbs/replication/85_transfer.ipynb #51dc89a8
 def left_out_pieces() -> dict[str, Entry]:  # the network, and markets by number
     "Eight markets of the kind that the second network never saw."
     prior = replace(UNSEEN, dynamics=(LEFT_OUT,))
@@ -308,7 +308,7 @@ def left_out_pieces() -> dict[str, Entry]:  # the network, and markets by number
 
     return {"network": network} | {f"left-out {number}": market(number) for number in range(8)}
 
-# %% ../../nbs/replication/85_transfer.ipynb #ba4222fb
+# %% ../../nbs/replication/85_transfer.ipynb #29138818
 def left_out_tables(
     found: Mapping[str, xr.Dataset],  # pieces that were made, by name
 ) -> dict[str, pd.DataFrame]:  # `left_out`
@@ -316,10 +316,10 @@ def left_out_tables(
     markets = {name: piece for name, piece in found.items() if name != "network"}
     return {"left_out": transfer_tables(markets)["transfer"]} if markets else {}
 
-# %% ../../nbs/replication/85_transfer.ipynb #a161e622
+# %% ../../nbs/replication/85_transfer.ipynb #65cd0b32
 HALF_LIVES, CAUTIONS = (90.0, 180.0, 365.0, 730.0), (0.0, 0.5, 1.0, 2.0)
 
-# %% ../../nbs/replication/85_transfer.ipynb #533f61fd
+# %% ../../nbs/replication/85_transfer.ipynb #7b8006d5
 def gate_trials(
     hybrid: NetworkForecaster,  # not fitted yet
     panel: xr.Dataset,  # validated panel
@@ -347,10 +347,10 @@ def gate_trials(
         out.append(ratios(tried.shares(panel, rows, REPORT_HORIZONS, hybrid.steps), *pair))
     return pd.concat(out, ignore_index=True)
 
-# %% ../../nbs/replication/85_transfer.ipynb #c2d79039
+# %% ../../nbs/replication/85_transfer.ipynb #5d300fe5
 _EARLY = "spx-factors, 1996 to 1999"
 
-# %% ../../nbs/replication/85_transfer.ipynb #179f5215
+# %% ../../nbs/replication/85_transfer.ipynb #538136b4
 def gate_choice_pieces() -> dict[str, Entry]:  # by name
     "Twelve rough markets, and the S&P 500 surfaces before 2000."
     prior = replace(PriorConfig(assets=6, days=900), dynamics=(LEFT_OUT,))
@@ -372,7 +372,7 @@ def gate_choice_pieces() -> dict[str, Entry]:  # by name
     pieces[_EARLY] = table_entry("gate spx", _on_dataset("spx-factors"), _CODE, early)
     return pieces
 
-# %% ../../nbs/replication/85_transfer.ipynb #ed4e6be6
+# %% ../../nbs/replication/85_transfer.ipynb #dfc72345
 def gate_choice_tables(
     found: Mapping[str, xr.Dataset],  # pieces that were made, by name
 ) -> dict[str, pd.DataFrame]:  # `gate_choice`
@@ -382,17 +382,17 @@ def gate_choice_tables(
     mean = pd.concat(tables).groupby(keys, as_index=False)["ratio"].mean() if tables else None
     return {} if mean is None else {"gate_choice": mean}
 
-# %% ../../nbs/replication/85_transfer.ipynb #3f71fa46
+# %% ../../nbs/replication/85_transfer.ipynb #3bfb9703
 REFIT_YEARS, VALID_ROWS = range(2000, 2019), 252
 
-# %% ../../nbs/replication/85_transfer.ipynb #5c7cf1ab
+# %% ../../nbs/replication/85_transfer.ipynb #0884b498
 def _fitted(model: NetworkForecaster, panel: xr.Dataset, begin: int) -> NetworkForecaster:
     "Fit on all days before a row, the last year of them for validation."
     cut = begin - VALID_ROWS
     model.fit(panel.isel(date=slice(cut)), panel.isel(date=slice(cut, begin)))
     return model
 
-# %% ../../nbs/replication/85_transfer.ipynb #34355c9a
+# %% ../../nbs/replication/85_transfer.ipynb #8abae31d
 def refit_year(
     year: int,  # whose days are forecast
     config: HybridConfig,  # of the network that is trained on all days before
@@ -405,7 +405,7 @@ def refit_year(
     past = panel.isel(date=slice(end))
     return xr.Dataset({"iv": hybrid.forecast(past, days, REPORT_HORIZONS)})
 
-# %% ../../nbs/replication/85_transfer.ipynb #ee91cca3
+# %% ../../nbs/replication/85_transfer.ipynb #6298d13a
 def refit_pieces(
     config: HybridConfig,  # of the network that is trained
 ) -> dict[str, Entry]:  # by name: years, and the shipped hybrid
@@ -425,7 +425,7 @@ def refit_pieces(
         made[str(year)] = Entry(f"experiments/refit {year}", settings, (_CODE,), timed(make))
     return made | {"hybrid": Entry("experiments/refit hybrid", on, (_CODE,), timed(shipped))}
 
-# %% ../../nbs/replication/85_transfer.ipynb #76777a08
+# %% ../../nbs/replication/85_transfer.ipynb #04cf517b
 def refit_tables(
     found: Mapping[str, xr.Dataset],  # pieces that were made, by name
 ) -> dict[str, pd.DataFrame]:  # `refit`: by model, year (or `all`) and horizon
@@ -440,10 +440,10 @@ def refit_tables(
     parts = [_by_year(iv, panel, rows).assign(model=name) for name, iv in models.items()]
     return {"refit": pd.concat(parts)[["model", *_YEAR_COLUMNS]]}
 
-# %% ../../nbs/replication/85_transfer.ipynb #b9462d1c
+# %% ../../nbs/replication/85_transfer.ipynb #a644d43c
 _YEAR_COLUMNS = ("part", "horizon", "ratio", "low", "high", "mae", "n")
 
-# %% ../../nbs/replication/85_transfer.ipynb #4c1c3f9b
+# %% ../../nbs/replication/85_transfer.ipynb #c8b05da5
 def _by_year(iv: np.ndarray, panel: xr.Dataset, rows: np.ndarray) -> pd.DataFrame:
     "Errors over persistence's of forecasts by year and horizon, with intervals."
     values, out = panel["iv"].values, []

@@ -1,7 +1,8 @@
-"""Write `arbitragerepair.json`: what the package arbitragerepair 1.1.0 says of small surfaces, feasible and not.
+"""Write `arbitragerepair.json`: what arbitragerepair 1.1.0 says of small surfaces, good and bad.
 
-The package (Cohen, Reisinger and Wang 2020, Detecting and repairing arbitrage in traded option prices) needs pandas below 3, so
-it is not a dependency: run this in an environment of its own, `pip install arbitragerepair==1.1.0 'pandas<3' scipy`.
+The package (Cohen, Reisinger and Wang 2020, Detecting and repairing arbitrage in traded option
+prices) needs pandas below 3, so it is not a dependency. Run this in an environment of its own:
+`pip install arbitragerepair==1.1.0 'pandas<3' scipy`.
 """
 
 import json
@@ -27,14 +28,16 @@ def smiles(strike: np.ndarray, tau: np.ndarray, level: float) -> np.ndarray:
     "Arbitrage-free power-law SSVI volatilities."
     theta, rho, eta = level**2 * tau, -0.6, 1.2
     phi, k = eta / np.sqrt(theta * (1 + theta)), np.log(strike)
-    return np.sqrt(theta / 2 * (1 + rho * phi * k + np.sqrt((phi * k + rho) ** 2 + 1 - rho**2)) / tau)
+    root = np.sqrt((phi * k + rho) ** 2 + 1 - rho**2)
+    return np.sqrt(theta / 2 * (1 + rho * phi * k + root) / tau)
 
 
 def seconds_for_large(rng: np.random.Generator) -> float:
     "Time to detect and repair one noisy surface of 11 x 13, the best of five."
     tau = np.array([7, 14, 30, 60, 91, 122, 182, 273, 365, 547, 730])[:, None] / 365
     strike = np.linspace(0.7, 1.3, 13) + 0 * tau
-    price = call(strike, smiles(strike, tau, 0.3) * np.exp(0.03 * rng.standard_normal(strike.shape)), tau).ravel()
+    noise = np.exp(0.03 * rng.standard_normal(strike.shape))
+    price = call(strike, smiles(strike, tau, 0.3) * noise, tau).ravel()
     expiry, seconds = np.repeat(tau[:, 0], 13), []
     for _ in range(5):
         start = time.perf_counter()
@@ -63,14 +66,22 @@ def main() -> None:
         rows, low, count, bad = constraints.detect(expiry, strike.ravel(), price, tolerance=1e-7)
         change = np.asarray(repair.l1(rows, low, price)).ravel()
         cases.append({
-            "iv": iv.tolist(), "forward_ratio": ratio.tolist() if case >= 12 else None, "tests": [int(n) for n in count],
-            "breaches": [int(n) for n in bad], "change_of_price": change.round(10).tolist(),
+            "iv": iv.tolist(),
+            "forward_ratio": ratio.tolist() if case >= 12 else None,
+            "tests": [int(n) for n in count],
+            "breaches": [int(n) for n in bad],
+            "change_of_price": change.round(10).tolist(),
         })
         print(case, cases[-1]["tests"], cases[-1]["breaches"], np.abs(change).sum())
-    table = {"origin": "arbitragerepair 1.1.0 (PyPI), constraints.detect with tolerance 1e-7 and repair.l1",
-             "categories": ["outright", "vertical spread", "vertical butterfly", "calendar spread", "calendar vertical spread",
-                            "calendar butterfly"],
-             "seconds_for_one_11_by_13": seconds_for_large(rng), "maturities": MATURITIES, "moneyness": MONEYNESS, "cases": cases}
+    calendar = ["calendar spread", "calendar vertical spread", "calendar butterfly"]
+    table = {
+        "origin": "arbitragerepair 1.1.0 (PyPI), constraints.detect, tolerance 1e-7, and repair.l1",
+        "categories": ["outright", "vertical spread", "vertical butterfly", *calendar],
+        "seconds_for_one_11_by_13": seconds_for_large(rng),
+        "maturities": MATURITIES,
+        "moneyness": MONEYNESS,
+        "cases": cases,
+    }
     Path(__file__).with_name("arbitragerepair.json").write_text(json.dumps(table) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The head that is free of arbitrage by construction: many inputs, fine grids, and fits to simulated and real surfaces."""
+"""The mixture head, free of arbitrage by construction: many inputs, fine grids, and fits to simulated and real surfaces."""
 
 import os
 import time
@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid_iv.arbitrage.mixture import MixtureHead, fit_mixture, time_value_of, volatility_of
 from hybrid_iv.arbitrage.constraints import breaches, time_value
+from hybrid_iv.arbitrage.mixture import MixtureHead, fit_mixture, time_value_of, volatility_of
 from hybrid_iv.market.simulation import MarketConfig, simulate_market, true_surfaces
 from hybrid_iv.surface import PAPER_GRID, Grid
 
