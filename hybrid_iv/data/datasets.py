@@ -37,7 +37,7 @@ _QMOMS_SHA256 = {
     "zerocd.csv": "2ff9019c1a598bdc7e37a04a029ff53f41eb55503b328a12382606aa2b2fd1bb",
 }
 
-# %% ../../nbs/data/25_datasets.ipynb #d5a5de50
+# %% ../../nbs/data/25_datasets.ipynb #8b106b84
 def _qmoms_file(name: str) -> Path:
     "Path of a data file of the package qmoms 0.1.3, checked by its SHA-256."
     remedy = "`pip install qmoms==0.1.3`"
@@ -64,7 +64,7 @@ US_STOCKS_GRID = Grid(
     (0.80, 0.85, 0.90, 0.925, 0.95, 0.975, 1.0, 1.025, 1.05, 1.075, 1.10, 1.15, 1.20),
 )
 
-# %% ../../nbs/data/25_datasets.ipynb #dcce9993
+# %% ../../nbs/data/25_datasets.ipynb #538c1dbd
 def _zero_rates(
     path: Path, dates: pd.DatetimeIndex, maturities: tuple[float, ...]
 ) -> np.ndarray:
@@ -88,7 +88,7 @@ def _gridded_stocks(
     found = grid_points(surface, tau, k, iv, len(dates) * len(assets), grid)
     return [values.reshape(len(dates), len(assets), *grid.shape) for values in found]
 
-# %% ../../nbs/data/25_datasets.ipynb #e3697f0e
+# %% ../../nbs/data/25_datasets.ipynb #31fc2906
 def _log_carry(
     table: pd.DataFrame, dates: pd.DatetimeIndex, assets: list[str], grid: Grid
 ) -> np.ndarray:
@@ -100,7 +100,7 @@ def _log_carry(
     rows = [np.interp(grid.maturities, years, row) for row in carry.to_numpy()]
     return np.stack(rows).reshape(len(dates), len(assets), -1)
 
-# %% ../../nbs/data/25_datasets.ipynb #e1268eee
+# %% ../../nbs/data/25_datasets.ipynb #b1cf8abc
 def _us_stocks(grid: Grid) -> xr.Dataset:
     "Build the panel of the five US stocks on `grid`."
     table = pd.read_csv(_qmoms_file("surface.csv"), parse_dates=["date"])
@@ -127,7 +127,7 @@ SPX_FACTORS_GRID = Grid(
     (0.80, 0.85, 0.90, 0.925, 0.95, 0.975, 1.0, 1.025, 1.05, 1.075, 1.10, 1.15),
 )
 
-# %% ../../nbs/data/25_datasets.ipynb #ee556870
+# %% ../../nbs/data/25_datasets.ipynb #b53cf722
 def spx_factor_volatility(
     beta: np.ndarray,  # (..., 5) factors, annual decimals
     k: np.ndarray,  # log-forward-moneyness, broadcast against the leading axes of `beta`
@@ -155,7 +155,7 @@ def _data_file(*parts: str) -> Path:
         raise HybridIVError(f"HYBRID_IV_DATA: {path} does not exist")
     return path
 
-# %% ../../nbs/data/25_datasets.ipynb #b48483db
+# %% ../../nbs/data/25_datasets.ipynb #157945d0
 def _dated(path: Path) -> pd.DataFrame:
     "A CSV file by its column `date`. Raises `HybridIVError` for a value there that is no day."
     table = pd.read_csv(path)
@@ -165,11 +165,11 @@ def _dated(path: Path) -> pd.DataFrame:
         raise HybridIVError(f"{path}: column date, line {row + 2}: must be a day, got {got!r}")
     return table.assign(date=days).set_index("date")
 
-# %% ../../nbs/data/25_datasets.ipynb #97acb23d
+# %% ../../nbs/data/25_datasets.ipynb #feca4ae6
 _SPX_FILES = (("spx_factors", "spx_factors.csv"), ("vix", "vix.csv"))
 _SPX_SPLIT = {"train_end": "2011-12-30", "valid_end": "2013-12-31"}
 
-# %% ../../nbs/data/25_datasets.ipynb #708af3b6
+# %% ../../nbs/data/25_datasets.ipynb #1f9d1ee7
 def _spx_factors(grid: Grid) -> xr.Dataset:
     "Build the panel of the S&P 500 factor surfaces on `grid`."
     table, vix = (_dated(_data_file(*parts)) for parts in _SPX_FILES)
@@ -194,7 +194,7 @@ def _spx_factors(grid: Grid) -> xr.Dataset:
     shown, dates = np.where(trusted, iv, np.nan)[:, None], pd.DatetimeIndex(table.index)
     return make_panel(shown, spot, dates, ["SPX"], grid, variables, attributes)
 
-# %% ../../nbs/data/25_datasets.ipynb #176f40ac
+# %% ../../nbs/data/25_datasets.ipynb #c5f311ca
 SSE50ETF_GRID = Grid(
     tuple(days / DAYS_PER_YEAR for days in (30, 60, 91, 182)),
     (0.85, 0.90, 0.95, 0.975, 1.0, 1.025, 1.05, 1.10, 1.15),
@@ -202,7 +202,7 @@ SSE50ETF_GRID = Grid(
 _SSE_FILE = ("sse50etf", "option_closes.csv.gz")
 _SSE_COLUMNS = {"expiry": "expiry", "is_call": "type", "strike": "strike", "price": "close"}
 
-# %% ../../nbs/data/25_datasets.ipynb #c3e482d4
+# %% ../../nbs/data/25_datasets.ipynb #9f556db0
 def sse50etf_quotes(
     last: str | None = None,  # last day that is read, `YYYY-MM-DD`; None: all
 ) -> tuple[Quotes, CleaningReport]:  # clean quotes, and what was dropped for which reason
@@ -215,7 +215,7 @@ def sse50etf_quotes(
     named = closes.with_columns(asset=pl.lit("SSE50ETF"))
     return clean_quotes(read_table(named, columns, info))
 
-# %% ../../nbs/data/25_datasets.ipynb #4925265e
+# %% ../../nbs/data/25_datasets.ipynb #9f73ee6e
 def _sse50etf(grid: Grid) -> xr.Dataset:
     "Build the panel of the SSE 50ETF chain on `grid`."
     return quotes_to_panel(sse50etf_quotes()[0], grid)[0]
@@ -229,7 +229,7 @@ def _simulated(grid: Grid, market: MarketConfig) -> xr.Dataset:
         return panel.assign_attrs(train_end=PAPER_SPLIT_DATES[0], valid_end=PAPER_SPLIT_DATES[1])
     return panel
 
-# %% ../../nbs/data/25_datasets.ipynb #70fe89de
+# %% ../../nbs/data/25_datasets.ipynb #6de40a4d
 @dataclass(frozen=True)
 class PanelSource:
     "How the panel of a dataset is made."
@@ -239,10 +239,12 @@ class PanelSource:
     files: Callable[[], list[Path]] = list  # source files, whose bytes go into the key
     simulated: bool = False  # whether it takes a `MarketConfig`
 
-# %% ../../nbs/data/25_datasets.ipynb #b2f17f1d
+# %% ../../nbs/data/25_datasets.ipynb #c5c7cfcf
 DATASETS = {  # the names that `load_dataset` knows
     "simulated": PanelSource(_simulated, PAPER_GRID, simulated=True),
-    "us-stocks": PanelSource(_us_stocks, US_STOCKS_GRID, lambda: list(map(_qmoms_file, _QMOMS_SHA256))),
+    "us-stocks": PanelSource(
+        _us_stocks, US_STOCKS_GRID, lambda: [_qmoms_file(name) for name in _QMOMS_SHA256]
+    ),
     "spx-factors": PanelSource(
         _spx_factors, SPX_FACTORS_GRID, lambda: [_data_file(*parts) for parts in _SPX_FILES]
     ),
@@ -262,7 +264,7 @@ def _entry(name: str, grid: Grid | None, market: MarketConfig | None) -> Entry:
     code = ("hybrid_iv.data.datasets",)
     return Entry(f"panels/{name}", settings, code, build, read=load_panel, write=save_panel)
 
-# %% ../../nbs/data/25_datasets.ipynb #abeabe2c
+# %% ../../nbs/data/25_datasets.ipynb #ccaa8b83
 def load_dataset(
     name_or_path: str | Path,  # a name of DATASETS, or the path of a NetCDF panel
     grid: Grid | None = None,  # other nodes than the dataset's own; not for a path
