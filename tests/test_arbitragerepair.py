@@ -1,4 +1,7 @@
-"""The package arbitragerepair as an outside oracle: its stored answers (data/make_arbitragerepair.py) against ours."""
+"""Our tests and repairs of arbitrage against those of the package arbitragerepair.
+
+Its answers were stored by `data/make_arbitragerepair.py`.
+"""
 
 import json
 import time
@@ -32,7 +35,8 @@ def test_the_table_has_both_kinds() -> None:
     infeasible = [sum(case["breaches"]) > 0 for case in TABLE["cases"]]
     assert 6 <= sum(infeasible) <= len(infeasible) - 6
     spot = [case for case in TABLE["cases"] if case["forward_ratio"]]
-    assert any(sum(case["breaches"][3:]) for case in spot), "no calendar arbitrage at unequal strikes in the table"
+    at_unequal_strikes = [sum(case["breaches"][3:]) for case in spot]
+    assert any(at_unequal_strikes), "no calendar arbitrage at unequal strikes in the table"
 
 
 @pytest.mark.parametrize("case", TABLE["cases"])

@@ -1,4 +1,7 @@
-"""What a notebook cannot test of the datasets: two processes at once, a killed writer, data that not everybody has."""
+"""What a notebook cannot test of the datasets.
+
+Two processes at once, a killed writer, and data that not everybody has.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,12 @@ from hybrid_iv.data.datasets import load_dataset
 from hybrid_iv.surface import DAYS_PER_YEAR, HybridIVError, panel_hash
 
 ROOT = Path(__file__).parents[1]
-LOAD = "from hybrid_iv.data.datasets import load_dataset; from hybrid_iv.surface import panel_hash; print(panel_hash(load_dataset('us-stocks')))"
+LOAD = """
+from hybrid_iv.data.datasets import load_dataset
+from hybrid_iv.surface import panel_hash
+
+print(panel_hash(load_dataset("us-stocks")))
+"""
 
 
 def start(cache: Path) -> subprocess.Popen[str]:
@@ -31,11 +39,8 @@ def start(cache: Path) -> subprocess.Popen[str]:
 def test_two_processes_at_once(tmp_path: Path) -> None:
     both = [start(tmp_path), start(tmp_path)]
     answers = {process.communicate(timeout=120)[0].strip() for process in both}
-    assert (
-        all(process.returncode == 0 for process in both)
-        and len(answers) == 1
-        and len(answers.pop()) == 64
-    )
+    assert all(process.returncode == 0 for process in both)
+    assert len(answers) == 1 and len(answers.pop()) == 64
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert [file.suffix for file in files] == [".nc"]
 
@@ -43,7 +48,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_nothing_that_is_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A writer that dies half-way leaves a temporary file at most; the next reader builds the panel anew."""
+    """A writer that dies half-way leaves at most a temporary file; the next reader starts anew."""
     monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path / "whole"))
     expected = panel_hash(load_dataset("us-stocks"))
     cache = tmp_path / "cut"
@@ -59,7 +64,7 @@ def test_a_killed_writer_leaves_nothing_that_is_believed(
 
 
 def test_a_damaged_file_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One changed bit anywhere, in the header or among the values, and a process that reads it neither crashes nor believes it."""
+    """A process neither crashes on a changed bit nor believes it, in the header or the values."""
     monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path))
     expected = panel_hash(load_dataset("us-stocks"))
     [path] = tmp_path.rglob("*.nc")
@@ -74,9 +79,8 @@ def test_a_damaged_file_is_built_again(tmp_path: Path, monkeypatch: pytest.Monke
         assert panel_hash(load_dataset("us-stocks")) == expected, place
         [path] = tmp_path.rglob("*.nc")
         assert path.read_bytes() == whole
-    path.write_bytes(
-        whole[:8] + b"\xff" * 200 + whole[208:]
-    )  # a header of nonsense, met by a fresh process
+    # A header of nonsense, met by a fresh process.
+    path.write_bytes(whole[:8] + b"\xff" * 200 + whole[208:])
     process = start(tmp_path)
     assert process.communicate(timeout=120)[0].strip() == expected and process.returncode == 0
 
@@ -93,25 +97,21 @@ def test_spx_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert float(observed.mean()) > 0.95 and bool(observed.sel(moneyness=1.0).all())
     on_spot = panel["moneyness"] * panel["forward"] / panel["spot"]
     trusted = on_spot.where(observed)
-    assert (
-        float(trusted.min()) > 0.8 - 1e-12 and float(trusted.max()) < 1.2 + 1e-12
-    )  # up to rounding
-    level = (
-        100 * panel["iv"].sel(moneyness=1.0, maturity=30 / DAYS_PER_YEAR, asset="SPX").to_series()
-    )
+    rounding = 1e-12
+    assert float(trusted.min()) > 0.8 - rounding and float(trusted.max()) < 1.2 + rounding
+    level = panel["iv"].sel(moneyness=1.0, maturity=30 / DAYS_PER_YEAR, asset="SPX").to_series()
     vix = panel["vix"].to_series()
-    both = pd.concat([level, vix], axis=1).dropna().to_numpy()
+    both = pd.concat([100 * level, vix], axis=1).dropna().to_numpy()
     assert len(both) > 5_700 and np.corrcoef(both.T)[0, 1] > 0.97  # the factor surfaces follow VIX
     assert panel_hash(load_dataset("spx-factors")) == panel_hash(panel)
 
 
-def test_a_date_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_date_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYBRID_IV_DATA", str(tmp_path))
     monkeypatch.setenv("HYBRID_IV_CACHE", str(tmp_path / "cache"))
     for name in ("spx_factors/spx_factors.csv", "vix/vix.csv"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("date,close\n2020-01-02,1\nsoon,2\n")
-    with pytest.raises(
-        HybridIVError, match="spx_factors.csv: column date, line 3: must be a day, got 'soon'"
-    ):
+    named = "spx_factors.csv: column date, line 3: must be a day, got 'soon'"
+    with pytest.raises(HybridIVError, match=named):
         load_dataset("spx-factors")

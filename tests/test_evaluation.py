@@ -51,34 +51,42 @@ def random_panel(seed: int, days: int = 60, assets: int = 3) -> xr.Dataset:
 
 
 def long_table(panel: xr.Dataset, forecast: xr.DataArray, split: Split) -> pd.DataFrame:
-    """One line for each error, by pandas alone: no code shared with the library."""
-    dates = pd.DatetimeIndex(panel["date"].values)
-    iv = panel["iv"].to_series().unstack(["asset", "maturity", "moneyness"])
-    names = {"date": "origin"}
-    today = (
-        iv.ffill()
-        .stack(["asset", "maturity", "moneyness"], future_stack=True)
-        .rename("today")
-        .rename_axis(index=names)
-    )
+    """One row for each error, by pandas alone: no code is shared with the library."""
+    dates, cell = pd.DatetimeIndex(panel["date"].values), ["asset", "maturity", "moneyness"]
+    iv = panel["iv"].to_series().unstack(cell)
+    filled = iv.ffill().stack(cell, future_stack=True)
+    today = filled.rename("today").rename_axis(index={"date": "origin"})
     mean = iv[iv.index <= split.train_end].mean().rename("mean")
+    target = panel[["iv", "observed"]].to_dataframe().reset_index()
+    target = target[["date", *cell, "iv", "observed"]]
     parts = []
     for h in forecast["horizon"].values:
         shifted = pd.Series(dates[h:], index=dates[:-h], name="target_day")
-        part = (
-            forecast.sel(horizon=h, drop=True).to_series().rename("forecast").to_frame().join(today)
-        )
-        part = part.join(mean, on=["asset", "maturity", "moneyness"]).reset_index()
+        one = forecast.sel(horizon=h, drop=True).to_series().rename("forecast")
+        part = one.to_frame().join(today).join(mean, on=cell).reset_index()
         part["date"] = part["origin"].map(shifted)
-        target = (
-            panel[["iv", "observed"]]
-            .to_dataframe()
-            .reset_index()[["date", "asset", "maturity", "moneyness", "iv", "observed"]]
-        )
-        parts.append(
-            part.merge(target, on=["date", "asset", "maturity", "moneyness"]).assign(horizon=int(h))
-        )
+        parts.append(part.merge(target, on=["date", *cell]).assign(horizon=int(h)))
     return pd.concat(parts).dropna(subset=["iv", "today"])
+
+
+def metrics_by_hand(part: pd.DataFrame) -> dict[str, float]:
+    """Every metric but skill, from the rows of `long_table` at one horizon."""
+    iv, tau = part["iv"], part["maturity"]
+    ratio = (iv / part["forecast"]) ** 2
+    d1 = (iv**2 * tau / 2 - np.log(part["moneyness"])) / (iv * tau**0.5)
+    vega = norm.pdf(d1) * tau**0.5  # of the target, for a forward of one
+    base = (1e4 * (part["today"] - iv) ** 2).sum()
+    trained = part.dropna(subset=["mean"])
+    spread = (1e4 * (trained["mean"] - trained["iv"]) ** 2).sum()
+    return {
+        "mae": part["absolute"].mean(),
+        "rmse": part["squared"].mean() ** 0.5,
+        "mape": (part["absolute"] / iv).mean(),
+        "qlike": (ratio - np.log(ratio) - 1).mean(),
+        "mae_vega": (vega * part["absolute"]).sum() / vega.sum(),
+        "r2_persistence": 1 - part["squared"].sum() / base,
+        "r2_mean": 1 - trained["squared"].sum() / spread,
+    }
 
 
 @settings(max_examples=10, deadline=None)
@@ -88,92 +96,43 @@ def test_evaluation_equals_a_long_table_in_pandas(seed: int) -> None:
     dates = pd.DatetimeIndex(panel["date"].values)
     split, horizons = Split(dates[24], dates[34]), [1, 5]
     origins = dates[origin_rows(split.rows(dates, "test"), horizons)]
-    forecast = persistence_forecast(panel, origins, horizons) * rng.uniform(
-        0.8, 1.2, (len(origins), 2, 3, *GRID.shape)
-    )
+    noise = rng.uniform(0.8, 1.2, (len(origins), 2, 3, *GRID.shape))
+    forecast = persistence_forecast(panel, origins, horizons) * noise
     found = evaluate_forecast(forecast, panel, split, "random", "noise")
     table = long_table(panel, forecast, split)
-    table["absolute"], table["squared"] = (
-        100 * (table["forecast"] - table["iv"]).abs(),
-        1e4 * (table["forecast"] - table["iv"]) ** 2,
-    )
+    table["absolute"] = 100 * (table["forecast"] - table["iv"]).abs()
+    table["squared"] = 1e4 * (table["forecast"] - table["iv"]) ** 2
     for cells, rows in (("observed", table[table["observed"]]), ("grid", table)):
-        mine = found.metrics[
-            (found.metrics["cells"] == cells)
-            & (found.metrics["region"] == "all")
-            & (found.metrics["regime"] == "all")
-        ]
-        mine = mine.set_index(["metric", "horizon", "asset"])["value"]
+        wanted = found.metrics[found.metrics["cells"] == cells]
+        wanted = wanted.query("region == 'all' and regime == 'all'")
+        values = wanted.set_index(["metric", "horizon", "asset"])["value"]
         for h, part in rows.groupby("horizon"):
-            np.testing.assert_allclose(mine["mae", h, "all"], part["absolute"].mean(), rtol=1e-9)
-            np.testing.assert_allclose(
-                mine["rmse", h, "all"], part["squared"].mean() ** 0.5, rtol=1e-9
-            )
-            np.testing.assert_allclose(
-                mine["mape", h, "all"], (part["absolute"] / part["iv"]).mean(), rtol=1e-9
-            )
-            ratio = (part["iv"] / part["forecast"]) ** 2
-            np.testing.assert_allclose(
-                mine["qlike", h, "all"], (ratio - np.log(ratio) - 1).mean(), rtol=1e-9
-            )
-            d1 = (part["iv"] ** 2 * part["maturity"] / 2 - np.log(part["moneyness"])) / (
-                part["iv"] * part["maturity"] ** 0.5
-            )
-            weight = (
-                norm.pdf(d1) * part["maturity"] ** 0.5
-            )  # vega of the target for a forward of one
-            np.testing.assert_allclose(
-                mine["mae_vega", h, "all"],
-                (weight * part["absolute"]).sum() / weight.sum(),
-                rtol=1e-8,
-            )
-            base = (1e4 * (part["today"] - part["iv"]) ** 2).sum()
-            np.testing.assert_allclose(
-                mine["r2_persistence", h, "all"], 1 - part["squared"].sum() / base, rtol=1e-9
-            )
-            trained = part.dropna(subset=["mean"])
-            spread = (1e4 * (trained["mean"] - trained["iv"]) ** 2).sum()
-            np.testing.assert_allclose(
-                mine["r2_mean", h, "all"], 1 - trained["squared"].sum() / spread, rtol=1e-9
-            )
+            for name, expected in metrics_by_hand(part).items():
+                tolerance = 1e-8 if name == "mae_vega" else 1e-9
+                np.testing.assert_allclose(values[name, h, "all"], expected, rtol=tolerance)
             for asset, one in part.groupby("asset"):
-                np.testing.assert_allclose(mine["mae", h, asset], one["absolute"].mean(), rtol=1e-9)
-    seen = (
-        table[table["observed"]]
-        .groupby(["origin", "horizon", "asset"])["absolute"]
-        .mean()
-        .to_xarray()
-    )
+                expected = one["absolute"].mean()
+                np.testing.assert_allclose(values["mae", h, asset], expected, rtol=1e-9)
+    observed = table[table["observed"]].groupby(["origin", "horizon", "asset"])
+    seen = observed["absolute"].mean().to_xarray()
     xr.testing.assert_allclose(found.losses["absolute"], seen.reindex_like(found.losses), rtol=1e-9)
 
 
 @settings(max_examples=50, deadline=None)
 @given(SEEDS, st.integers(2, 60))
-def test_metrics_do_not_mind_order_and_obey_their_bounds(seed: int, count: int) -> None:
+def test_metrics_do_not_depend_on_order_and_obey_their_bounds(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     forecast, target, before, mean = rng.uniform(0.05, 1.5, (4, count))
     seen = rng.random(count) < 0.8
     seen[0] = True
-    one = pointwise_metrics(
-        forecast, target, seen, mean, before, vega=rng.uniform(0.1, 1, count) * 0 + 0.3
-    )
+    cells, vega = (forecast, target, seen, mean, before), np.full(count, 0.3)
+    one = pointwise_metrics(*cells, vega=vega)
     order = rng.permutation(count)
-    other = pointwise_metrics(
-        forecast[order],
-        target[order],
-        seen[order],
-        mean[order],
-        before[order],
-        vega=np.full(count, 0.3),
-    )
+    other = pointwise_metrics(*(values[order] for values in cells), vega=vega)
     assert tuple(one) == METRICS
     np.testing.assert_allclose(list(one.values()), list(other.values()), rtol=1e-9)
-    assert (
-        one["mae"] <= one["rmse"] * (1 + 1e-12)
-        and one["r2_mean"] <= 1
-        and one["r2_persistence"] <= 1
-        and one["qlike"] >= 0
-    )
+    assert one["mae"] <= one["rmse"] * (1 + 1e-12) and one["qlike"] >= 0
+    assert one["r2_mean"] <= 1 and one["r2_persistence"] <= 1
     np.testing.assert_allclose(one["mae_vega"], one["mae"], rtol=1e-9)  # equal weights
     assert (one["skill"] > 0) == (one["mae"] < pointwise_metrics(before, target, seen)["mae"])
 
@@ -206,9 +165,8 @@ def test_diebold_mariano_is_odd_and_sees_only_the_difference(
     here, there = diebold_mariano(a, b, h, method), diebold_mariano(b, a, h, method)
     shifted = diebold_mariano(1000 * a + 5, 1000 * b + 5, h, method)
     assert 0 <= here.p_value <= 1 and 0 < here.n_eff <= n
-    np.testing.assert_allclose(
-        [there.statistic, there.p_value], [-here.statistic, here.p_value], rtol=1e-9
-    )
+    swapped = [there.statistic, there.p_value]
+    np.testing.assert_allclose(swapped, [-here.statistic, here.p_value], rtol=1e-9)
     np.testing.assert_allclose(shifted.statistic, here.statistic, rtol=1e-6)
     assert cosine_count(n, h) <= 0.4 * n / h + 1e-6
 
@@ -228,17 +186,13 @@ def test_size_of_the_conditional_and_the_nested_test_under_overlap(horizon: int)
     conditional = nested = 0
     for _ in range(draws):
         common, first, second, noise = (overlapping(rng, n, horizon) for _ in range(4))
-        conditional += (
-            giacomini_white(np.abs(common + first), np.abs(common + second), horizon).p_value < 0.05
-        )
-        nested += (
-            clark_west(common**2, (common - 0.3 * noise) ** 2, (0.3 * noise) ** 2, horizon).p_value
-            < 0.05
-        )
-    assert conditional / draws < 0.05 + 4 * np.sqrt(
-        0.05 * 0.95 / draws
-    )  # four standard errors: conservative is allowed
-    assert nested / draws < 0.05 + 4 * np.sqrt(0.05 * 0.95 / draws)
+        equal = giacomini_white(np.abs(common + first), np.abs(common + second), horizon)
+        conditional += equal.p_value < 0.05
+        larger = (common - 0.3 * noise) ** 2
+        nested += clark_west(common**2, larger, (0.3 * noise) ** 2, horizon).p_value < 0.05
+    # Four standard errors; rejecting less often than 5 % is allowed.
+    most = 0.05 + 4 * np.sqrt(0.05 * 0.95 / draws)
+    assert conditional / draws < most and nested / draws < most
 
 
 @pytest.mark.parametrize("horizon", [1, 30])
@@ -246,10 +200,7 @@ def test_interval_of_a_ratio_covers_the_truth(horizon: int) -> None:
     rng, hits, draws = np.random.default_rng(horizon), 0, 1000
     for _ in range(draws):
         common = overlapping(rng, 345, horizon)
-        a, b = (
-            np.abs(common + overlapping(rng, 345, horizon)),
-            np.abs(common + overlapping(rng, 345, horizon)),
-        )
+        a, b = (np.abs(common + overlapping(rng, 345, horizon)) for _ in range(2))
         _, low, high = ratio_interval(a, b, horizon)
         hits += low <= 1 <= high
     assert abs(hits / draws - 0.95) < 4 * np.sqrt(0.05 * 0.95 / draws)
@@ -266,59 +217,25 @@ def test_edge_cases_are_defined_or_refused() -> None:
         giacomini_white(x, x + 1, 1)
     one_model = model_confidence_set(pd.DataFrame({"alone": x}), 1)
     assert one_model.loc["alone", "included"] and one_model.loc["alone", "p_value"] == 1
+    columns = ["model", "horizon", "metric", "asset", "region", "regime", "cells", "value"]
     with pytest.raises(HybridIVError, match="no row"):
-        result_table(
-            pd.DataFrame(
-                columns=[
-                    "model",
-                    "horizon",
-                    "metric",
-                    "asset",
-                    "region",
-                    "regime",
-                    "cells",
-                    "value",
-                ]
-            )
-        )
+        result_table(pd.DataFrame(columns=columns))
     with pytest.raises(HybridIVError, match="lack"):
-        oracle_share(
-            pd.DataFrame(
-                columns=[
-                    "dataset",
-                    "model",
-                    "horizon",
-                    "metric",
-                    "asset",
-                    "region",
-                    "regime",
-                    "cells",
-                    "value",
-                ]
-            )
-        )
+        oracle_share(pd.DataFrame(columns=["dataset", *columns]))
 
 
 def test_one_origin_gives_a_table_without_tests() -> None:
-    coordinates = {
-        "origin": pd.bdate_range("2024-01-01", periods=1),
-        "horizon": [1, 30],
-        "asset": ["A", "B"],
-    }
-    axes = ("origin", "horizon", "asset")
-    losses = {
-        name: xr.Dataset(
-            {k: (axes, np.full((1, 2, 2), v)) for k in ("absolute", "squared", "departure")},
-            coordinates,
-        )
-        for name, v in (("hybrid", 1.0), ("persistence", 2.0))
-    }
-    table = significance_table(losses, benchmarks=("persistence",))
-    assert (
-        len(table) == 3 * 2 * (3 + 4)
-        and table["p_value"].isna().all()
-        and table["p_adjusted"].isna().all()
-    )
+    origin = pd.bdate_range("2024-01-01", periods=1)
+    coordinates = {"origin": origin, "horizon": [1, 30], "asset": ["A", "B"]}
+
+    def losses(size: float) -> xr.Dataset:
+        values = (tuple(coordinates), np.full((1, 2, 2), size))
+        return xr.Dataset(dict.fromkeys(("absolute", "squared", "departure"), values), coordinates)
+
+    both = {"hybrid": losses(1.0), "persistence": losses(2.0)}
+    table = significance_table(both, benchmarks=("persistence",))
+    assert len(table) == 3 * 2 * (3 + 4)
+    assert table["p_value"].isna().all() and table["p_adjusted"].isna().all()
 
 
 def test_evaluation_of_the_papers_size_takes_less_than_a_minute() -> None:

@@ -1,4 +1,4 @@
-"""The mixture head, free of arbitrage by construction: many inputs, fine grids, and fits to simulated and real surfaces."""
+"""The mixture head is free of arbitrage by construction: many inputs, fine grids, and fits."""
 
 import os
 import time
@@ -16,7 +16,10 @@ from hybrid_iv.arbitrage.mixture import MixtureHead, fit_mixture, time_value_of,
 from hybrid_iv.market.simulation import MarketConfig, simulate_market, true_surfaces
 from hybrid_iv.surface import PAPER_GRID, Grid
 
-FINE = Grid(tuple(np.interp(np.arange(101) / 10, np.arange(11), PAPER_GRID.maturities)), tuple(np.linspace(0.7, 1.3, 121)))
+FINE = Grid(
+    tuple(np.interp(np.arange(101) / 10, np.arange(11), PAPER_GRID.maturities)),
+    tuple(np.linspace(0.7, 1.3, 121)),
+)
 
 
 def wild(count: int, size: int, seed: int = 0) -> np.ndarray:
@@ -31,7 +34,11 @@ def wild(count: int, size: int, seed: int = 0) -> np.ndarray:
 
 
 def worst_breach(price: np.ndarray, strike: np.ndarray) -> float:
-    "Largest breach of call prices (..., T, I): calendar, slope below -1 or above 0, and nodes above the chord of their neighbours."
+    """Largest breach of call prices (..., T, I).
+
+    A price may not fall with maturity, its slope lies between -1 and 0, and no node lies above the
+    chord of its neighbours.
+    """
     full = np.concatenate([np.ones_like(price[..., :1]), price], -1)
     gap = np.diff(np.append(0.0, strike))
     slope = np.diff(full, axis=-1) / gap
@@ -52,22 +59,24 @@ def test_ten_thousand_inputs_on_the_grid(dtype: torch.dtype, tolerance: float) -
 
 
 def test_a_grid_ten_times_finer() -> None:
-    head, strike = MixtureHead(PAPER_GRID), np.asarray(FINE.moneyness)
+    head, strike, tau = MixtureHead(PAPER_GRID), np.array(FINE.moneyness), np.array(FINE.maturities)
     count = int(os.environ.get("HYBRID_IV_MANY", "300"))  # 10000 for the whole check, some minutes
     for start in range(0, count, 50):
         with torch.no_grad():
-            mixture = head.mixture(torch.tensor(wild(50, head.size, start)), np.asarray(FINE.maturities))
+            mixture = head.mixture(torch.tensor(wild(50, head.size, start)), tau)
             call = time_value_of(mixture, torch.tensor(strike)).numpy() + np.maximum(1 - strike, 0)
         assert worst_breach(call, strike) < 1e-10
 
 
 def test_a_finer_grid_in_float32() -> None:
-    head, strike, tau = MixtureHead(PAPER_GRID), np.asarray(FINE.moneyness), np.asarray(FINE.maturities)
+    head, strike, tau = MixtureHead(PAPER_GRID), np.array(FINE.moneyness), np.array(FINE.maturities)
     count = int(os.environ.get("HYBRID_IV_MANY", "300"))
     for start in range(0, count, 50):
         with torch.no_grad():
-            mixture = head.mixture(torch.tensor(wild(50, head.size, start), dtype=torch.float32), tau)
-            iv = volatility_of(mixture, torch.tensor(strike), torch.tensor(FINE.tau)).float().double().numpy()  # as the head returns it
+            raw = torch.tensor(wild(50, head.size, start), dtype=torch.float32)
+            mixture = head.mixture(raw, tau)
+            exact = volatility_of(mixture, torch.tensor(strike), torch.tensor(FINE.tau))
+            iv = exact.float().double().numpy()  # as the head returns it
         price = time_value(iv, strike, FINE.tau) + np.maximum(1 - strike, 0)
         assert worst_breach(price, strike) < 1e-5
 
@@ -80,23 +89,33 @@ def test_the_check_of_fine_grids_can_fail() -> None:
 
 
 def test_fit_to_simulated_truth() -> None:
-    market = simulate_market(MarketConfig(indices=1, stocks=5, illiquid=1, late=0, start="2020-01-01", end="2020-12-31", seed=3))
-    truth = true_surfaces(market, exact=False)[10::80].reshape(-1, *PAPER_GRID.shape)
+    assets = {"indices": 1, "stocks": 5, "illiquid": 1, "late": 0}
+    config = MarketConfig(**assets, start="2020-01-01", end="2020-12-31", seed=3)
+    surfaces = true_surfaces(simulate_market(config), exact=False)
+    truth = surfaces[10::80].reshape(-1, *PAPER_GRID.shape)
     error = fit_mixture(MixtureHead(PAPER_GRID), truth, steps=800)[1]
     print(f"simulated truth: {error.mean():.3f} vol points on {len(truth)} surfaces")
     assert error.mean() < 0.12
 
 
 def spx_surfaces(folder: Path, count: int) -> tuple[Grid, np.ndarray]:
-    "S&P 500 factor surfaces of days spread over 1996-2018, where they can be trusted: K/S 0.8 to 1.2, 30 days and longer."
+    """S&P 500 factor surfaces of days spread over 1996-2018.
+
+    Only where they can be trusted: K/S from 0.8 to 1.2, and maturities of 30 days and longer.
+    """
     factors = pd.read_csv(folder / "spx_factors" / "spx_factors.csv")
     days = np.linspace(0, len(factors) - 1, count).astype(int)
     b = [factors[f"beta_{i}"].to_numpy()[days][:, None, None] for i in range(1, 6)]
     grid = Grid(PAPER_GRID.maturities[2:], PAPER_GRID.moneyness[2:-2])
     m, tau = -np.log(np.asarray(grid.moneyness)) / np.sqrt(grid.tau), grid.tau
-    low = np.minimum(m, 0)
-    iv = (b[0] + b[1] * np.exp(-np.sqrt(tau / 0.25)) + b[2] * np.where(m >= 0, m, np.tanh(low))
-          + b[3] * (1 - np.exp(-(m**2))) * np.log(tau / 5) + b[4] * (1 - np.exp((3 * low) ** 3)) * np.log(tau / 5) * (m < 0))
+    low, term = np.minimum(m, 0), np.log(tau / 5)
+    iv = (
+        b[0]
+        + b[1] * np.exp(-np.sqrt(tau / 0.25))
+        + b[2] * np.where(m >= 0, m, np.tanh(low))
+        + b[3] * (1 - np.exp(-(m**2))) * term
+        + b[4] * (1 - np.exp((3 * low) ** 3)) * term * (m < 0)
+    )
     return grid, np.where(iv > 0.01, iv, np.nan)
 
 
@@ -111,11 +130,12 @@ def test_fit_to_spx_factor_surfaces() -> None:
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2**31), st.floats(-3, 3), st.sampled_from([0.1, 1.0, 10.0]))
-def test_moves_from_a_fitted_surface_stay_free(seed: int, share: float, size: float) -> None:
+def test_moves_of_a_surface_stay_arbitrage_free(seed: int, share: float, size: float) -> None:
     rng, head = np.random.default_rng(seed), MixtureHead(PAPER_GRID)
     today, change = rng.standard_normal(head.size), size * rng.standard_normal(head.size)
     surface = head(torch.tensor(today + share * change)).numpy()
-    assert not any(found.found.any() for found in breaches(surface, PAPER_GRID, tolerance=1e-9).values())
+    found = breaches(surface, PAPER_GRID, tolerance=1e-9)
+    assert not any(kind.found.any() for kind in found.values())
 
 
 def test_speed() -> None:
@@ -134,5 +154,6 @@ def test_speed() -> None:
         with torch.no_grad():
             head(raw)
         alone.append(time.process_time() - start)
-    print(f"a surface: {1000 * min(alone) / 128:.2f} ms forward, {1000 * min(seconds) / 128:.2f} ms forward and backward")
+    forward, both = (1000 * min(times) / 128 for times in (alone, seconds))
+    print(f"a surface: {forward:.2f} ms forward, {both:.2f} ms forward and backward")
     assert min(alone) / 128 < 1e-3

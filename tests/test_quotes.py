@@ -137,7 +137,7 @@ def test_a_second_price_drops_both(row: int, shift: float) -> None:
     assert_right(panel)
 
 
-def test_days_that_come_twice() -> None:
+def test_repeated_days_are_dropped_once() -> None:
     second = CHAIN[CHAIN["date"] == "2024-01-03"]
     panel, dropped = to_panel(pd.concat([CHAIN, second], ignore_index=True))
     assert dropped["duplicate"] == int((CHAIN["date"] == "2024-01-03").sum())

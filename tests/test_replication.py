@@ -1,4 +1,4 @@
-"""What only a process can show of the replication: a wrong parameter stops it, and says which ones are right."""
+"""A wrong parameter stops the replication, and the message says which ones are right."""
 
 from __future__ import annotations
 
@@ -22,21 +22,11 @@ ROOT = Path(__file__).parent.parent
 def test_wrong_parameters_are_refused(
     tmp_path: Path, parameter: str, value: str, words: str
 ) -> None:
-    notebook, out = ROOT / "nbs" / "replication" / "90_replication.ipynb", tmp_path / "out.ipynb"
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        "--no-progress-bar",
-        str(notebook),
-        str(out),
-        "-p",
-        parameter,
-        value,
-    ]
-    run = subprocess.run(
-        [*command, "-p", "run_dir", str(tmp_path / "run")], capture_output=True, text=True, cwd=ROOT
-    )
+    notebook = ROOT / "nbs" / "replication" / "90_replication.ipynb"
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar"]
+    command += [str(notebook), str(tmp_path / "out.ipynb")]
+    command += ["-p", parameter, value, "-p", "run_dir", str(tmp_path / "run")]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert run.returncode != 0
     assert "HybridIVError" in run.stderr and words in run.stderr
     assert not (tmp_path / "run").exists()  # nothing half-written is left

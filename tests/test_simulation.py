@@ -1,4 +1,4 @@
-"""The simulated market: real figures that its notebook quotes, and the same market from another process."""
+"""The simulated market: real figures that its notebook quotes, and equal markets elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from hybrid_iv.data.datasets import us_stocks_delta_surfaces
-from hybrid_iv.market.simulation import MarketConfig, simulate_market, stylised_facts
+from hybrid_iv.market.simulation import Market, MarketConfig, simulate_market, stylised_facts
 from hybrid_iv.surface import Grid
 
 
@@ -30,15 +30,19 @@ def factor_surfaces(factors: pd.DataFrame, grid: Grid) -> np.ndarray:
     b = factors[[f"beta_{i}" for i in range(1, 6)]].to_numpy().T[:, :, None, None]
     m = -np.log(np.array(grid.moneyness)) / np.sqrt(grid.tau)
     n, term = np.minimum(m, 0), np.log(grid.tau / 5)
+    level = b[0] + b[1] * np.exp(-np.sqrt(grid.tau / 0.25))
+    slope = b[2] * np.where(m >= 0, m, np.tanh(n))
     wings = b[3] * (1 - np.exp(-(m**2))) * term + b[4] * (1 - np.exp((3 * n) ** 3)) * term * (m < 0)
-    return b[0] + b[1] * np.exp(-np.sqrt(grid.tau / 0.25)) + b[2] * np.where(m >= 0, m, np.tanh(n)) + wings
+    return level + slope + wings
 
 
 def test_real_stylised_facts(data: Path) -> None:
     """The column of real figures in the notebook, to its last printed digit."""
     factors = pd.read_csv(data / "spx_factors" / "spx_factors.csv")
-    grid = Grid(tuple(d / 365 for d in (30, 60, 91, 182, 365)), tuple(np.arange(0.8, 1.21, 0.05).round(2)))
-    facts = stylised_facts(factor_surfaces(factors, grid), np.diff(np.log(factors["close"].to_numpy())), grid)
+    maturities = tuple(days / 365 for days in (30, 60, 91, 182, 365))
+    grid = Grid(maturities, tuple(np.arange(0.8, 1.21, 0.05).round(2)))
+    returns = np.diff(np.log(factors["close"].to_numpy()))
+    facts = stylised_facts(factor_surfaces(factors, grid), returns, grid)
     printed = {
         "atm 30 days, mean": (18.1, 0.06),
         "correlation of its change with the return": (-0.84, 0.006),
@@ -56,9 +60,10 @@ def test_real_stylised_facts(data: Path) -> None:
 
 
 def test_size_of_earnings() -> None:
-    """The earnings jumps of the market are of the size of the largest one-day drops of 30-day total variance of real stocks, or below."""
+    """Earnings jumps are no larger than the largest one-day drops of variance of real stocks."""
     surfaces = us_stocks_delta_surfaces().isel(date=slice(0, 85), maturity=0)
-    total = (surfaces.sel(delta=[-0.5, 0.5]).mean("delta") ** 2 * float(surfaces["maturity"])).values
+    money = surfaces.sel(delta=[-0.5, 0.5]).mean("delta")
+    total = (money**2 * float(surfaces["maturity"])).values  # at 30 days
     drops = np.sqrt(-np.diff(total, axis=0).min(0))
     low, high = MarketConfig().earnings_sd
     assert 0.02 <= low < drops.min() < high < drops.max()
@@ -73,21 +78,25 @@ def test_mean_of_vix(data: Path) -> None:
 
 def test_same_market_in_another_process() -> None:
     """The hash of a market does not depend on the process."""
-    settings = 'indices=1, stocks=2, sectors=1, start="2020-01-01", end="2020-06-30", illiquid=1, late=0, seed=5'
-    names = "MarketConfig, simulate_market"
-    code = f"from hybrid_iv.market.simulation import {names}; print(simulate_market(MarketConfig({settings})).hash)"
-    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    config = MarketConfig(indices=1, stocks=2, sectors=1, start="2020-01-01", end="2020-06-30", illiquid=1, late=0, seed=5)
-    assert simulate_market(config).hash == other
+    assets = {"indices": 1, "stocks": 2, "sectors": 1, "illiquid": 1, "late": 0}
+    settings = {**assets, "start": "2020-01-01", "end": "2020-06-30", "seed": 5}
+    code = f"""
+from hybrid_iv.market.simulation import MarketConfig, simulate_market
+
+print(simulate_market(MarketConfig(**{settings})).hash)
+"""
+    command = [sys.executable, "-c", code]
+    other = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert simulate_market(MarketConfig(**settings)).hash == other
 
 
 def test_stress_is_scripted_only_from_its_first_day() -> None:
-    """The same seed has the same states before the scripted stress with and without it, and wilder ones after."""
+    """With and without the scripted stress, one seed gives the same states until it begins."""
+    assets = {"indices": 1, "stocks": 0, "sectors": 1, "illiquid": 0, "late": 0}
 
-    def market(stress: bool):
-        return simulate_market(
-            MarketConfig(indices=1, stocks=0, sectors=1, start="2020-01-01", end="2020-04-30", illiquid=0, late=0, stress=stress)
-        )
+    def market(stress: bool) -> Market:
+        config = MarketConfig(**assets, start="2020-01-01", end="2020-04-30", stress=stress)
+        return simulate_market(config)
 
     calm, wild = market(False), market(True)
     first = calm.dates.get_loc("2020-02-24")

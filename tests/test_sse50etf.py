@@ -55,9 +55,8 @@ def test_every_drop_is_counted(clean: tuple[Quotes, CleaningReport]) -> None:
     report = clean[1]
     assert report.rows == 288_756 == report.kept + sum(report.dropped.values())
     assert list(report.dropped) == list(RULES)
-    assert (
-        report.dropped["duplicate"] >= 1_988
-    )  # contracts adjusted for dividends share the keys of others
+    # Contracts adjusted for dividends share the keys of others.
+    assert report.dropped["duplicate"] >= 1_988
     assert report.kept > 0.9 * report.rows
     assert set(report.samples["rule"]) == {rule for rule, count in report.dropped.items() if count}
 
@@ -68,44 +67,35 @@ def test_forwards_by_parity_nearly_everywhere(gridded: tuple[xr.Dataset, Griddin
     assert len(report.forwards) > 8_000 and len(refused) < 0.01 * len(report.forwards)
     spot = report.forwards["date"].map(panel["spot"].to_series().droplevel("asset"))
     growth = np.abs(np.log(report.forwards["forward"].to_numpy() / spot.to_numpy()))
-    assert (
-        np.nanquantile(growth, 0.99) < 0.05
-    )  # within half a year carry moves the forward by a few per cent at most
+    # Within half a year carry moves the forward by a few per cent at most.
+    assert np.nanquantile(growth, 0.99) < 0.05
 
 
 def test_panel_is_whole_and_plausible(gridded: tuple[xr.Dataset, GriddingReport]) -> None:
     panel, report = gridded
-    assert panel.sizes["date"] == 2_254 and pd.Timestamp(panel["date"].values[-1]) == pd.Timestamp(
-        "2024-05-21"
-    )
+    assert panel.sizes["date"] == 2_254
+    assert pd.Timestamp(panel["date"].values[-1]) == pd.Timestamp("2024-05-21")
     assert report.quotes == report.points + int(report.lost.to_numpy().sum())
     assert "iv_spread" not in panel  # closes have none
     w = panel["iv"] ** 2 * panel["maturity"]
-    assert bool(
-        (w.where(panel["observed"], 1.0) > 0).all()
-    )  # no negative variance, and no hole where observed
-    money = (
-        panel["iv"]
-        .where(panel["observed"])
-        .sel(moneyness=1.0)
-        .isel(maturity=0, asset=0)
-        .to_series()
-    )
+    # No negative variance, and no hole where observed.
+    assert bool((w.where(panel["observed"], 1.0) > 0).all())
+    shortest = panel["iv"].where(panel["observed"]).isel(maturity=0, asset=0)
+    money = shortest.sel(moneyness=1.0).to_series()
     assert money.notna().mean() > 0.8 and money.between(0.05, 0.9)[money.notna()].all()
     yearly = money.groupby(pd.DatetimeIndex(money.index).year).mean()
     assert yearly.idxmax() == 2015 and yearly.idxmin() == 2017  # the crash and the calmest year
 
 
 def _raw_butterflies(table: pl.DataFrame, tick: float) -> float:
-    """Share of neighbouring strike triples of raw call closes that are concave by more than one tick."""
+    """Share of neighbouring triples of raw call closes that are concave by more than one tick."""
     keys = ["date", "expiry"]
     calls = table.filter("is_call").sort(*keys, "strike")
     slope = pl.col("bid").diff().over(keys) / pl.col("strike").diff().over(keys)
     calls = calls.with_columns(slope=slope, width=pl.col("strike").diff().over(keys))
     bend = (pl.col("slope").shift(-1).over(keys) - pl.col("slope")) * pl.col("width")
-    return float(
-        calls.select(bend.alias("bend")).drop_nulls().select((pl.col("bend") < -tick).mean()).item()
-    )
+    bends = calls.select(bend.alias("bend")).drop_nulls()
+    return float(bends.select((pl.col("bend") < -tick).mean()).item())
 
 
 def test_arbitrage_is_counted_raw_and_gridded(
@@ -116,9 +106,8 @@ def test_arbitrage_is_counted_raw_and_gridded(
     raw = _raw_butterflies(clean[0].collect(), tick=0.0001)
     table = summarise_breaches(panel_breaches(gridded[0]), resamples=0)
     with capsys.disabled():
-        print(
-            f"\nSSE 50ETF: raw butterfly breaches {100 * raw:.1f} % of triples; gridded:\n{table.to_string()}"
-        )
+        print(f"\nSSE 50ETF: raw butterfly breaches {100 * raw:.1f} % of triples; gridded:")
+        print(table.to_string())
     assert 0 < raw < 0.5
     assert set(table.index) == {"calendar", "butterfly"} and (table["frequency_pct"] < 50).all()
 

@@ -1,4 +1,4 @@
-"""Training in its own processes: killed at random moments and resumed, and shared by two."""
+"""Training in processes of its own: killed at random moments and resumed, or shared by two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import sys, time
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
-from hybrid_iv.vae import DeviceConfig, TrainingConfig, train_network
+from hybrid_iv.models.training import DeviceConfig, TrainingConfig, train_network
 
 out, folder = Path(sys.argv[1]), sys.argv[2]
 devices, group, dropout, pause = map(float, sys.argv[3:])
@@ -38,10 +38,14 @@ def loss(batch, epoch):
 config = TrainingConfig(epochs=12, learning_rate=2e-2, patience=4, batches_per_step=int(group))
 where = DeviceConfig("cpu", int(devices), strategy="ddp" if devices > 1 else "auto")
 place = Path(folder) if folder != "-" else None
-record = train_network(network, loss, batches, lambda: batches(999, 2), config, 3, place, where)
+valid = lambda: batches(999, 2)
+record = train_network(
+    network, loss, batches, valid, config, 3, checkpoint=place, devices=where
+)
 weights = torch.cat([value.flatten() for value in network.state_dict().values()]).numpy()
 rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-np.savez(out.with_suffix(f".{rank}.npz"), weights=weights, valid=record["valid_loss"].to_numpy())
+valid = record.table["valid_loss"].to_numpy()
+np.savez(out.with_suffix(f".{rank}.npz"), weights=weights, valid=valid)
 """
 
 
@@ -68,7 +72,7 @@ def start(
 
 
 def finished(process: subprocess.Popen[str]) -> None:
-    """Wait for the end, which must be a good one."""
+    """Wait until the process ends, and assert that it ended well."""
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
 
@@ -79,9 +83,9 @@ def result(tmp_path: Path, out: str, rank: int = 0) -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
-def test_kill_and_go_on(tmp_path: Path) -> None:
+def test_kill_and_resume(tmp_path: Path) -> None:
     """Killed at random moments, the run ends with the weights of an unbroken one, bit for bit."""
-    rng = np.random.default_rng()  # other moments each time: the claim is about any moment
+    rng = np.random.default_rng()  # no seed: the claim is about any moment
     unbroken = start(tmp_path, "unbroken")
     checkpoint, kills = tmp_path / "run" / "epoch.ckpt", 0
     for _ in range(2):

@@ -1,9 +1,12 @@
-"""Econometric models and evaluation load neither torch nor lightning."""
+"""What loads no heavy package: only networks load torch, and only training loads lightning.
+
+Each check runs in a process of its own, because tests share their modules.
+"""
 
 import subprocess
 import sys
 
-SCRIPT = """
+LIGHT = """
 import importlib, pkgutil, sys
 
 import hybrid_iv.evaluation
@@ -29,7 +32,34 @@ print(len(modules), "modules")
 """
 
 
-def test_econometric_models_and_evaluation_load_no_torch() -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+SHIPPED = """
+import sys
+
+from hybrid_iv import SurfaceModel
+from hybrid_iv.surface import toy_panel
+
+def lightning():
+    return [name for name in sys.modules if name.split(".")[0] in ("lightning", "lightning_fabric")]
+
+assert not lightning(), "the import"
+panel = toy_panel(dates=150, assets=2)
+forecast = SurfaceModel.pretrained(panel).forecast(panel, horizons=[1, 5])
+assert forecast["iv"].shape == (2, 2, 4, 7) and bool((forecast["iv"] > 0).all())
+assert not lightning(), "the forecast"
+print("torch" in sys.modules)
+"""
+
+
+def printed(script: str) -> str:
+    """What a script prints in a process of its own, which must end well."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[0]) >= 5 + 3
+    return done.stdout
+
+
+def test_econometric_models_and_evaluation_load_no_torch() -> None:
+    assert int(printed(LIGHT).split()[0]) >= 5 + 3
+
+
+def test_a_forecast_by_the_shipped_hybrid_loads_no_lightning() -> None:
+    assert printed(SHIPPED).split() == ["True"]  # torch, but not lightning

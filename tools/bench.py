@@ -1,13 +1,17 @@
-"""Measure, `make bench`: writes runs/bench.csv (`name,value,unit,target,ok`), and exits with 1 where a target is missed.
+"""Measure speed and memory, `make bench`: writes runs/bench.csv; exit code 1 if a target is missed.
 
-To add a benchmark, write a function here that takes nothing and returns a `Result`, and mark it with `@benchmark`. Machines
-differ, so what must hold is a ratio to a named peer, both timed in one run by `ratio`; a figure in seconds or MB is
-reported without a target, as the best of five by `best`. Import what is measured inside the function.
+To add a benchmark, write a function here that takes nothing and returns a `Result`, and mark it
+with `@benchmark`. Import what is measured inside the function.
+
+Machines differ, so the surest target is a ratio to a named peer, both timed in one run by `ratio`.
+`best` gives the quickest of five runs in seconds, `cpu` the processor time. The columns of the
+table are `name,value,unit,target,ok`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -28,10 +32,8 @@ class Result:
     name: str
     value: float
     unit: str
-    target: float | None = (
-        None  # the largest allowed value, or the smallest where `larger_is_better`; None: only reported
-    )
-    larger_is_better: bool = False
+    target: float | None = None  # the bound that must hold; None: only reported
+    larger_is_better: bool = False  # whether `target` is a lower bound
 
     @property
     def ok(self) -> bool:
@@ -66,7 +68,7 @@ def best(
 
 
 def cpu(work: Callable[[], object], repeats: int = 1) -> float:
-    """Seconds of processor time of the quickest of some runs: other work on the machine matters less to it."""
+    """Seconds of processor time of the quickest of some runs, little disturbed by other work."""
     return best(work, repeats, time.process_time)
 
 
@@ -76,7 +78,7 @@ def ratio(
     repeats: int = REPEATS,
     clock: Clock = time.perf_counter,
 ) -> float:
-    """Time of `work` over that of `peer`, timed in turns so that a busy moment hits both; the best of each."""
+    """Best time of `work` over that of `peer`, timed in turns so that a busy moment hits both."""
     pairs = [(best(work, 1, clock), best(peer, 1, clock)) for _ in range(repeats)]
     return min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
 
@@ -100,7 +102,7 @@ def import_time() -> Result:
 
 @benchmark
 def panel_validation() -> Result:
-    """Validation of a year of the paper's 31 assets, over xarray's reading of the same panel from a file."""
+    """Validation of a year of 31 assets, over xarray's reading of the same panel from a file."""
     import tempfile
 
     import xarray
@@ -253,7 +255,7 @@ def market_all_quotes() -> Result:
 
 
 def _chains(surfaces: int) -> tuple[Any, Any, Any, Any]:
-    """Points of made-up surfaces, twelve expiries and about 300 points each: surface, tau, k, iv."""
+    """Points of made-up surfaces, 12 expiries and about 300 points each: surface, tau, k, iv."""
     import numpy as np
 
     from hybrid_iv.surface import ssvi_total_variance
@@ -271,7 +273,7 @@ def _chains(surfaces: int) -> tuple[Any, Any, Any, Any]:
 
 @benchmark
 def gridding() -> Result:
-    """Gridding of volatilities onto the paper's grid over a loop of SciPy's interpolants that gives the same values."""
+    """Gridding onto the paper's grid, over a loop of SciPy's interpolants with the same values."""
     import numpy as np
     from scipy.interpolate import PchipInterpolator
 
@@ -323,9 +325,10 @@ import resource, sys, tempfile
 from pathlib import Path
 from hybrid_iv.data.quotes import clean_quotes
 from hybrid_iv.data.readers import read_table
-columns = ("date", "asset", "expiry", "strike", "is_call", "bid", "ask", "volume", "open_interest", "spot")
+columns = "date asset expiry strike is_call bid ask volume open_interest spot".split()
 with tempfile.TemporaryDirectory() as folder:
-    _, report = clean_quotes(read_table(sys.argv[1], {name: name for name in columns}), folder=Path(folder) / "clean")
+    quotes = read_table(sys.argv[1], {name: name for name in columns})
+    _, report = clean_quotes(quotes, folder=Path(folder) / "clean")
 assert report.rows == 10_000_000 == report.kept
 scale = 1024 if sys.platform != "darwin" else 1
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9)
@@ -334,7 +337,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9)
 
 @benchmark
 def cleaning_memory() -> Result:
-    """Peak memory of a fresh process that reads a CSV of ten million quotes and cleans it into Parquet files."""
+    """Peak memory of a fresh process that cleans a CSV of ten million quotes into Parquet files."""
     import tempfile
     from datetime import date
 
@@ -373,113 +376,87 @@ def cleaning_memory() -> Result:
 
 @benchmark
 def training_step() -> Result:
-    """Training of the hybrid's temporal network by `train_network`, over a bare loop of PyTorch with the same steps; processor time."""
+    """Training of the temporal network by `train_network`, over a bare loop of the same steps."""
     import copy
+    from functools import partial
 
     import numpy as np
     import torch
 
-    from hybrid_iv.data.features import standardise
-    from hybrid_iv.models.network import HybridConfig, HybridNetwork, forecast_loss
-    from hybrid_iv.models.windows import origin_batch
-    from hybrid_iv.surface import Grid, toy_panel
+    from hybrid_iv.models.network import HybridConfig, HybridNetwork, loss_of_batch, with_targets
     from hybrid_iv.models.training import TrainingConfig, train_network
     from hybrid_iv.models.vae import SurfaceVAE
+    from hybrid_iv.models.windows import DailyView
+    from hybrid_iv.surface import toy_panel
 
-    panel, config, horizons = (
-        toy_panel(dates=160, assets=4),
-        HybridConfig(window=20),
-        torch.tensor([1.0, 5.0, 10.0, 30.0]),
-    )
-    data, batches = standardise(panel), []
-    for first in range(60, 120):
-        rows = np.arange(first, first + 4)
-        target = torch.from_numpy(
-            np.exp(data.log_iv[rows[:, None] + horizons.int().numpy()])
-        ).float()
-        batches.append(
-            (origin_batch(data, rows, config.window), target, torch.ones_like(target), horizons)
-        )
+    config, training = HybridConfig(window=20), TrainingConfig(epochs=3, patience=3)
+    history = DailyView(config.window).read(toy_panel(dates=160, assets=4))
+    batches = [
+        with_targets(history, history.batch(rows), np.array([1, 5, 10, 30]), last=159)
+        for rows in np.arange(60, 120)[:, None] + np.arange(4)
+    ]
     torch.manual_seed(0)
-    whole = HybridNetwork(SurfaceVAE(Grid.of(panel), config.vae), config)
+    whole = HybridNetwork(SurfaceVAE(history.grid, config.vae), config)
     whole.vae.requires_grad_(False)
-    training = TrainingConfig(epochs=3, patience=3)
 
     def ours() -> None:
         network = copy.deepcopy(whole)
-        train_network(
-            network.dynamics,
-            lambda batch, epoch: forecast_loss(network, *batch),
-            lambda epoch: batches,
-            lambda: batches[:2],
-            training,
-            0,
-        )
+        loss = partial(loss_of_batch, network)
+        train_network(network, loss, lambda epoch: batches, lambda: batches[:2], training, seed=0)
 
     def bare() -> None:
         network = copy.deepcopy(whole)
-        optimizer = torch.optim.AdamW(
-            network.dynamics.parameters(),
-            training.learning_rate,
-            weight_decay=training.weight_decay,
+        weights = list(network.dynamics.parameters())
+        adam = torch.optim.AdamW(
+            weights, training.learning_rate, weight_decay=training.weight_decay
         )
-        for _ in range(training.epochs):
+        for epoch in range(training.epochs):
             network.train()
             for batch in batches:
-                optimizer.zero_grad()
-                forecast_loss(network, *batch)["loss"].backward()
-                torch.nn.utils.clip_grad_norm_(
-                    network.dynamics.parameters(), training.gradient_norm
-                )
-                optimizer.step()
+                adam.zero_grad()
+                loss_of_batch(network, batch, epoch)["loss"].backward()
+                torch.nn.utils.clip_grad_norm_(weights, training.gradient_norm)
+                adam.step()
             network.eval()
             with torch.no_grad():
                 for batch in batches[:2]:
-                    forecast_loss(network, *batch)
+                    loss_of_batch(network, batch, epoch)
 
     step = best(bare, 1, time.process_time) / (training.epochs * len(batches))
-    share = ratio(
-        ours, bare, 15, time.process_time
-    )  # the best of many: a step is short, and the machine's pace wanders
+    # The best of many: a step is short, and the machine's pace varies.
+    share = ratio(ours, bare, 15, time.process_time)
     return Result(
         f"training step of {1000 * step:.0f} ms / bare PyTorch", share, "ratio", target=1.15
     )
 
 
 def _forecast_seconds(way: str) -> float:
-    """Seconds for 31 assets x 30 horizons on the paper's grid, from a model read from its file, 260 days of history."""
+    """Seconds for 31 assets x 30 horizons on the paper's grid, by a model read from its file."""
     import tempfile
 
-    import numpy as np
     import torch
 
     from hybrid_iv.model import SurfaceModel, load_model, save_model
     from hybrid_iv.models.admissible import HeadEncoder
-    from hybrid_iv.models.hybrid import Hybrid
+    from hybrid_iv.models.gate import OpenGate
+    from hybrid_iv.models.hybrid import NetworkForecaster, Trained
     from hybrid_iv.models.network import HybridConfig, HybridNetwork
-    from hybrid_iv.surface import PAPER_GRID, toy_panel
     from hybrid_iv.models.vae import SurfaceVAE
+    from hybrid_iv.models.windows import DailyView
+    from hybrid_iv.surface import PAPER_GRID, toy_panel
 
-    panel = toy_panel(dates=260, assets=31, grid=PAPER_GRID, noise=0.01)
-    config = HybridConfig(
-        arbitrage_free=way != "plain", free_by="head" if way == "head" else "project"
-    )
+    panel, config = toy_panel(dates=260, assets=31, grid=PAPER_GRID, noise=0.01), HybridConfig()
     torch.manual_seed(0)
     network = HybridNetwork(SurfaceVAE(PAPER_GRID, config.vae), config).eval()
     torch.nn.init.normal_(network.dynamics.lstm.head.weight, std=0.02)
-    hybrid = Hybrid.from_network(network, HeadEncoder(PAPER_GRID).eval() if way == "head" else None)
-    hybrid.grid, hybrid.assets, hybrid.gate = (
-        PAPER_GRID,
-        tuple(panel["asset"].values),
-        np.ones(config.longest),
-    )
+    trained = Trained(network, HeadEncoder(PAPER_GRID).eval() if way == "head" else None)
+    view, chosen = DailyView(config.window), None if way == "plain" else way
+    hybrid = NetworkForecaster("hybrid", view, OpenGate(), chosen, trained=trained)
+    hybrid.grid, hybrid.assets = PAPER_GRID, tuple(panel["asset"].values)
     with tempfile.TemporaryDirectory() as folder:
-        path = save_model(
-            SurfaceModel(hybrid, "", str(panel["date"].values[0])[:10]),
-            Path(folder) / "model.safetensors",
-        )
-        loaded = load_model(path).hybrid
-    return best(lambda: loaded.forecast(panel, panel["date"].values[[-1]], list(range(1, 31))))
+        path = save_model(SurfaceModel(hybrid), Path(folder) / "model.safetensors")
+        model = load_model(path)
+    return best(lambda: model.hybrid.forecast(panel, panel["date"].values[[-1]], range(1, 31)))
 
 
 @benchmark
@@ -511,7 +488,7 @@ def forecast_by_construction() -> Result:
 
 @benchmark
 def prior_markets() -> Result:
-    """Markets of 31 assets and six years that the prior draws in a minute of one core; two of each kind."""
+    """Markets of 31 assets and six years drawn from the prior in a minute, two of each kind."""
     from hybrid_iv.market.prior import PriorConfig, draw_market
 
     kinds = PriorConfig().dynamics
@@ -528,7 +505,7 @@ def prior_markets() -> Result:
 
 @benchmark
 def shipped_model() -> Result:
-    """A new panel of 31 assets and 260 days: read the shipped weights, note the past, forecast 30 horizons, projected."""
+    """The shipped weights on a new panel of 31 assets and 260 days: settled, and 30 horizons."""
     from hybrid_iv.model import SurfaceModel
     from hybrid_iv.surface import PAPER_GRID, toy_panel
 
@@ -560,6 +537,7 @@ def main() -> int:
         help="the file to write (default: runs/bench.csv)",
     )
     args = parser.parse_args()
+    os.environ["HYBRID_IV_QUIET"] = "1"  # progress bars would be timed too
     sys.path.insert(0, str(ROOT))
     chosen = [
         f for f in BENCHMARKS if not args.words or any(word in f.__name__ for word in args.words)
@@ -573,11 +551,8 @@ def main() -> int:
         rows.append(
             f'"{result.name}",{result.value:.4g},{result.unit},{target},{str(result.ok).lower()}'
         )
-        goal = f" (target {target})" if target else ""
-        print(
-            f"{'ok  ' if result.ok else 'MISS'} {result.name}: {result.value:.3g} {result.unit}{goal}",
-            flush=True,
-        )
+        mark, goal = "ok  " if result.ok else "MISS", f" (target {target})" if target else ""
+        print(f"{mark} {result.name}: {result.value:.3g} {result.unit}{goal}", flush=True)
         missed += not result.ok
     write_atomically(args.output, "\n".join(rows) + "\n")
     return int(missed > 0)

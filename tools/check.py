@@ -118,6 +118,11 @@ def prose_words(text: str) -> int:
     return sum(bool(re.search(r"[A-Za-z]", word)) for word in text.split())
 
 
+def is_class(text: str) -> bool:
+    """Whether a cell holds one class and nothing else: a class may be whole, whatever its length."""
+    return [type(node) for node in parsed(text).body] == [ast.ClassDef]
+
+
 def rhythm(path: Path, root: Path) -> Rhythm:
     """Measure one notebook."""
     found = Rhythm(path.relative_to(root / "nbs").as_posix())
@@ -131,7 +136,7 @@ def rhythm(path: Path, root: Path) -> Rhythm:
         marks = directives(text).keys()
         if marks & EXPORTS:
             found.cells.append(len(body(text).splitlines()))
-            run += found.cells[-1]
+            run += min(found.cells[-1], LONGEST_STRETCH) if is_class(text) else found.cells[-1]
             if run > found.stretch:
                 found.stretch, found.where = run, str(cell.get("id"))
         elif "hide" not in marks and body(text):

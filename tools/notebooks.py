@@ -69,6 +69,7 @@ def store(path: Path, root: Path, seconds: int) -> str | None:
         notebook,
         timeout=seconds,
         kernel_name="python3",
+        coalesce_streams=True,  # else what is printed breaks into pieces, each time elsewhere
         skip_cells_with_tag=SKIP,
         resources={"metadata": {"path": str(path.parent)}},
     )

@@ -241,6 +241,7 @@ def _present(schema: pl.Schema, **names: str) -> dict[str, str]:
 # %% ../../nbs/data/21_readers.ipynb #1f098d6d
 def read_dolthub(
     source: Source,  # export of the table `option_chain`
+    # source, exercise style, time of quotes, exchange and currency
     info: QuoteInfo = QuoteInfo("DoltHub options", "american", "close", "XNYS", "USD"),
 ) -> Quotes:
     "Quotes of DoltHub's post-no-preference/options. Raises `HybridIVError` for missing columns."
@@ -314,6 +315,7 @@ def read_yfinance(
     chain: Source,  # calls and puts of `Ticker.option_chain`, one under the other, any expiries
     date: str | Day,  # day on which it was fetched
     spot: float,  # price of the underlying then
+    # source, exercise style, time of quotes, exchange and currency
     info: QuoteInfo = QuoteInfo("yfinance", "american", "unknown", "XNYS", "USD"),
 ) -> Quotes:
     "Quotes of a yfinance chain, fetched on one day. Raises `HybridIVError` for missing columns."
@@ -400,6 +402,7 @@ def read_optionmetrics(
     security_prices: Source | None = None,  # security price file (`secprd`): gives `spot`
     zero_curve: Source | None = None,  # zero curve (`zerocd`): gives `discount`
     forwards: Source | None = None,  # forward price file (`fwdprd`): gives `forward`
+    # source, exercise style, time of quotes, exchange and currency
     info: QuoteInfo = QuoteInfo("OptionMetrics", "american", "15:59", "XNYS", "USD"),
 ) -> Quotes:
     "Quotes of IvyDB option prices; the asset is the secid. Raises `HybridIVError` for bad columns."
@@ -437,6 +440,7 @@ def read_optionmetrics_surface(
     security_prices: Source | None = None,  # security price file (`secprd`): gives `spot`
     zero_curve: Source | None = None,  # zero curve (`zerocd`): gives `discount`
     forwards: Source | None = None,  # forward prices for the surface's own expiries
+    # source, exercise style, time of quotes, exchange and currency
     info: QuoteInfo = QuoteInfo("OptionMetrics surface", "american", "15:59", "XNYS", "USD"),
 ) -> Quotes:
     "Standardised options of IvyDB's surface; bid and ask are the premium. Raises `HybridIVError`."

@@ -150,8 +150,7 @@ class ArbitrageFree:
         today: np.ndarray,  # (origin, asset, maturity, moneyness) ln iv, nan where there is none
         steps: np.ndarray,  # (origin, horizon, asset, maturity, moneyness) whole steps of ln iv
         shares: np.ndarray,  # shrinkage weights that broadcast against `steps`
-        forward_ratio: np.ndarray
-        | None = None,  # (origin, asset, maturity) F/S if moneyness is K/S
+        forward_ratio: np.ndarray | None = None,  # (origin, asset, maturity) F/S on a K/S grid
         quoted: np.ndarray | bool = True,  # as `today`, true where a cell is quoted that day
     ) -> np.ndarray:  # (origin, horizon, asset, maturity, moneyness) iv, annual decimals
         "Move today's surfaces without arbitrage. Raises `HybridIVError` off K/F without `project`."

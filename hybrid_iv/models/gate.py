@@ -17,21 +17,23 @@ from ..surface import HybridIVError
 
 # %% auto #0
 __all__ = ['SHARES', 'Steps', 'GATE_HORIZONS', 'FEWEST_ROWS', 'ShareErrors', 'share_errors', 'days_of', 'panel_errors',
-           'best_share', 'validated_shares', 'SimulatedGains', 'discounted_gain', 'settled_shares', 'Gate', 'OpenGate',
-           'ValidatedGate', 'MonthlyGate', 'weekly_errors', 'extended_errors']
+           'best_share', 'validated_shares', 'SimulatedGains', 'block_gains', 'discounted_gain', 'settled_shares',
+           'Gate', 'OpenGate', 'ValidatedGate', 'weekly_errors', 'extended_errors', 'MonthlyGate']
 
 # %% ../../nbs/models/41_gate.ipynb #d583801b
 SHARES = np.linspace(0, 1, 11)  # shrinkage weights that are tried; the first is persistence
-Steps = Callable[[xr.Dataset, np.ndarray, Sequence[int]], np.ndarray]  # of ln iv: panel, rows, horizons
+Steps = Callable[
+    [xr.Dataset, np.ndarray, Sequence[int]], np.ndarray
+]  # of ln iv: panel, rows, horizons
 
-
+# %% ../../nbs/models/41_gate.ipynb #1de0757d
 @dataclass(frozen=True)
 class ShareErrors:
     "What each shrinkage weight would have lost from past origins."
 
     dates: np.ndarray  # (origin,) days since 1970, rising
-    realised: np.ndarray  # (horizon, origin) days since 1970 of the targets; inf where they lie ahead
-    misses: np.ndarray  # (horizon, origin, share) sum of absolute errors, annual decimals; nan ahead
+    realised: np.ndarray  # (horizon, origin) days since 1970 of the targets; inf if ahead
+    misses: np.ndarray  # (horizon, origin, share) sums of absolute errors; nan if ahead
     cells: np.ndarray  # (horizon, origin) cells that count
 
 # %% ../../nbs/models/41_gate.ipynb #b46992a2
@@ -72,7 +74,7 @@ def days_of(
     "Dates as numbers."
     return np.asarray(panel["date"].values.astype("datetime64[D]").astype(float))
 
-
+# %% ../../nbs/models/41_gate.ipynb #40498fb2
 def panel_errors(
     panel: xr.Dataset,  # validated panel
     rows: np.ndarray,  # (origin,) rows of the origins, rising
@@ -86,7 +88,7 @@ def panel_errors(
 
 # %% ../../nbs/models/41_gate.ipynb #49b1f5dc
 def best_share(
-    errors: np.ndarray,  # (origin, share) error of each origin under each weight; the first weight is 0
+    errors: np.ndarray,  # (origin, share) error of each origin under each weight, the first 0
     block: int,  # consecutive origins whose errors are taken as one, at least the horizon
     blocks_needed: int = 3,  # fewer blocks than this say nothing
 ) -> float:  # a member of SHARES
@@ -104,7 +106,9 @@ def validated_shares(
     longest: int,  # horizons to answer for; those beyond the errors get 0
 ) -> np.ndarray:  # (longest,) one weight for each horizon
     "A shrinkage weight for each horizon, judged together with its neighbours."
-    relative = errors.misses / np.maximum(np.nansum(errors.misses[..., :1], 1, keepdims=True), 1e-12)
+    relative = errors.misses / np.maximum(
+        np.nansum(errors.misses[..., :1], 1, keepdims=True), 1e-12
+    )
     relative *= np.isfinite(errors.misses[..., :1]).sum(1, keepdims=True)
     shares, horizons = np.zeros(longest), np.arange(1, len(relative) + 1)
     for h in horizons.tolist():
@@ -114,9 +118,20 @@ def validated_shares(
     return shares
 
 # %% ../../nbs/models/41_gate.ipynb #de01bbec
-GATE_HORIZONS = (1, 2, 3, 5, 7, 10, 15, 20, 25, 30)  # trading rows; between them weights are interpolated
+GATE_HORIZONS = (
+    1,
+    2,
+    3,
+    5,
+    7,
+    10,
+    15,
+    20,
+    25,
+    30,
+)  # trading rows; between them weights are interpolated
 
-
+# %% ../../nbs/models/41_gate.ipynb #a2158254
 @dataclass(frozen=True)
 class SimulatedGains:
     "What shares of the step gained on simulated markets, as a part of persistence's error."
@@ -124,38 +139,45 @@ class SimulatedGains:
     mean: np.ndarray  # (horizon, share) mean over markets, GATE_HORIZONS by SHARES
     deviation: np.ndarray  # (horizon, share) deviation over markets
 
-# %% ../../nbs/models/41_gate.ipynb #403d9f9a
-def discounted_gain(
-    errors: ShareErrors,  # of the panel
-    h: int,  # position of the horizon in GATE_HORIZONS
-    day: float,  # days since 1970: what was realised before it is known
-    half_life: float,  # calendar days after which an origin counts half
-) -> tuple[np.ndarray, np.ndarray] | None:  # gain (share,) and its standard error; None: fewer than two blocks
-    "Gain of each share as a part of persistence's error at one horizon, and its standard error over blocks."
-    known = errors.realised[h] < day
-    cells = np.maximum(errors.cells[h, known], 1)
-    loss, dates = errors.misses[h, known] / cells[:, None], errors.dates[known]
-    weight = np.exp2((dates - day) / half_life)
-    _, block = np.unique(dates // max(28.0, 1.4 * GATE_HORIZONS[h]), return_inverse=True)
-    total = np.bincount(block, weight)
-    if len(total) < 2:
-        return None
-    base = max(float(weight @ loss[:, 0]), 1e-12)
+# %% ../../nbs/models/41_gate.ipynb #5274a1b3
+def block_gains(
+    loss: np.ndarray,  # (origin, share) mean error of each origin under each weight
+    weight: np.ndarray,  # (origin,) of each origin
+    block: np.ndarray,  # (origin,) number of its block
+) -> tuple[np.ndarray, np.ndarray]:  # gain (share,) and its standard error over blocks
+    "Weighted gain of each share as a part of persistence's error."
+    total, base = np.bincount(block, weight), max(float(weight @ loss[:, 0]), 1e-12)
     sums = np.stack([np.bincount(block, weight * gain) for gain in (loss[:, :1] - loss).T], -1)
     gain, effective = sums.sum(0) / base, total.sum() ** 2 / (total**2).sum()
     spread = ((sums - gain * base * total[:, None] / total.sum()) ** 2).sum(0)
     spread = spread * effective / max(effective - 1, 0.5)
     return gain, np.maximum(np.sqrt(spread) / base, 1e-6)
 
+# %% ../../nbs/models/41_gate.ipynb #403d9f9a
+def discounted_gain(
+    errors: ShareErrors,  # of the panel
+    h: int,  # position of the horizon in GATE_HORIZONS
+    day: float,  # days since 1970: what was realised before it is known
+    half_life: float,  # calendar days after which an origin counts half
+) -> tuple[np.ndarray, np.ndarray] | None:  # gain (share,), standard error; None: under two blocks
+    "Gain of each share at one horizon as a part of persistence's error, and its standard error."
+    known = errors.realised[h] < day
+    cells = np.maximum(errors.cells[h, known], 1)
+    loss, dates = errors.misses[h, known] / cells[:, None], errors.dates[known]
+    _, block = np.unique(dates // max(28.0, 1.4 * GATE_HORIZONS[h]), return_inverse=True)
+    if len(np.unique(block)) < 2:
+        return None
+    return block_gains(loss, np.exp2((dates - day) / half_life), block)
+
 # %% ../../nbs/models/41_gate.ipynb #b032619e
 def settled_shares(
     errors: ShareErrors,  # of the panel
     day: float,  # days since 1970: what was realised before it is known
-    simulated: SimulatedGains,  # what speaks first
+    simulated: SimulatedGains,  # the prior
     half_life: float = 365.0,  # calendar days after which an origin counts half
     caution: float = 1.0,  # posterior deviations taken off each posterior gain
 ) -> np.ndarray:  # (horizon,) one of SHARES at each of GATE_HORIZONS
-    "The share with the largest posterior gain less caution at each horizon, 0 where none promises any."
+    "The share with the largest posterior gain less caution at each horizon, or 0."
     out = np.zeros(len(GATE_HORIZONS))
     for h in range(len(GATE_HORIZONS)):
         s = np.maximum(simulated.deviation[h], 1e-6)
@@ -241,10 +263,42 @@ class ValidatedGate(Gate):
         at = weights[np.minimum(np.asarray(horizons), self.longest) - 1]
         return np.tile(at[:, None, None, None], (len(rows), 1, 1, 1, 1))
 
-# %% ../../nbs/models/41_gate.ipynb #7affca4b
+# %% ../../nbs/models/41_gate.ipynb #784f302d
 FEWEST_ROWS = 20  # rows that must lie behind an origin before a step from it says anything
 
+# %% ../../nbs/models/41_gate.ipynb #1f69bee9
+def weekly_errors(
+    panel: xr.Dataset,  # validated panel
+    begin: float,  # days since 1970: the first day that is noted
+    steps: Steps,  # gives whole steps of ln iv
+) -> ShareErrors:  # at GATE_HORIZONS
+    "Errors from the first trading day of each week that has enough rows behind it and one ahead."
+    days = days_of(panel)
+    rows = 1 + np.flatnonzero(np.diff((days + 3) // 7))  # the first day of 1970 was a Thursday
+    rows = rows[(days[rows] >= begin) & (rows >= FEWEST_ROWS) & (rows < len(days) - 1)]
+    if len(rows):
+        return panel_errors(panel, rows, GATE_HORIZONS, steps)
+    empty = np.empty((len(GATE_HORIZONS), 0))
+    return ShareErrors(np.empty(0), empty, np.empty((*empty.shape, len(SHARES))), empty)
 
+# %% ../../nbs/models/41_gate.ipynb #1f4b689c
+def extended_errors(
+    noted: ShareErrors,  # earlier notes
+    panel: xr.Dataset,  # validated panel, which continues them
+    steps: Steps,  # gives whole steps of ln iv
+) -> ShareErrors:  # the notes with what was realised since, and with the weeks after them
+    "Bring notes up to the end of a panel."
+    done = np.isfinite(noted.realised).all(0)
+    begin = noted.dates[~done][0] if (~done).any() else noted.dates.max(initial=-np.inf) + 1
+    later = weekly_errors(panel, begin, steps)
+    return ShareErrors(
+        np.concatenate([noted.dates[done], later.dates]),
+        np.concatenate([noted.realised[:, done], later.realised], 1),
+        np.concatenate([noted.misses[:, done], later.misses], 1),
+        np.concatenate([noted.cells[:, done], later.cells], 1),
+    )
+
+# %% ../../nbs/models/41_gate.ipynb #7affca4b
 @dataclass(frozen=True)
 class MonthlyGate(Gate):
     "Weights settled at the beginning of each month on all that was realised by then."
@@ -273,42 +327,11 @@ class MonthlyGate(Gate):
         "Weights of the month of each origin. Raises `HybridIVError` before `settle`."
         if self.noted is None:
             raise HybridIVError("gate: call fit before forecast, for the weights are settled there")
-        months, number = np.unique(panel["date"].values[rows].astype("datetime64[M]"), return_inverse=True)
+        of_rows = panel["date"].values[rows].astype("datetime64[M]")
+        months, number = np.unique(of_rows, return_inverse=True)
         begins = months.astype("datetime64[D]").astype(float)
         past = panel.isel(date=slice(int((days_of(panel) < begins[-1]).sum())))
         errors, options = extended_errors(self.noted, past, steps), (self.half_life, self.caution)
         found = [settled_shares(errors, day, self.simulated, *options) for day in begins]
         at = np.stack([np.interp(np.log(horizons), np.log(GATE_HORIZONS), line) for line in found])
         return at[number][..., None, None, None]
-
-# %% ../../nbs/models/41_gate.ipynb #1f69bee9
-def weekly_errors(
-    panel: xr.Dataset,  # validated panel
-    begin: float,  # days since 1970: the first day that is noted
-    steps: Steps,  # gives whole steps of ln iv
-) -> ShareErrors:  # at GATE_HORIZONS
-    "Errors from the first trading day of each week that has enough rows behind it and one ahead."
-    days = days_of(panel)
-    rows = 1 + np.flatnonzero(np.diff((days + 3) // 7))  # the first day of 1970 was a Thursday
-    rows = rows[(days[rows] >= begin) & (rows >= FEWEST_ROWS) & (rows < len(days) - 1)]
-    if len(rows):
-        return panel_errors(panel, rows, GATE_HORIZONS, steps)
-    empty = np.empty((len(GATE_HORIZONS), 0))
-    return ShareErrors(np.empty(0), empty, np.empty((*empty.shape, len(SHARES))), empty)
-
-# %% ../../nbs/models/41_gate.ipynb #1f4b689c
-def extended_errors(
-    noted: ShareErrors,  # earlier notes
-    panel: xr.Dataset,  # validated panel, which goes on from them
-    steps: Steps,  # gives whole steps of ln iv
-) -> ShareErrors:  # the notes with what was realised since, and with the weeks after them
-    "Bring notes up to the end of a panel."
-    done = np.isfinite(noted.realised).all(0)
-    begin = noted.dates[~done][0] if (~done).any() else noted.dates.max(initial=-np.inf) + 1
-    later = weekly_errors(panel, begin, steps)
-    return ShareErrors(
-        np.concatenate([noted.dates[done], later.dates]),
-        np.concatenate([noted.realised[:, done], later.realised], 1),
-        np.concatenate([noted.misses[:, done], later.misses], 1),
-        np.concatenate([noted.cells[:, done], later.cells], 1),
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -301,7 +301,7 @@ def loss_of_batch(
 
 # %% ../../nbs/models/54_network.ipynb #f2d5044f
 def train_dynamics(
-    network: HybridNetwork,  # trained in place
+    network: Any,  # trained in place; a HybridNetwork, or one with the same interface
     history: History,  # of training and validation days together
     train_rows: np.ndarray,  # rows to learn from
     valid_rows: np.ndarray,  # rows for early stopping

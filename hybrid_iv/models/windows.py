@@ -105,8 +105,12 @@ class History(ABC):
 
     grid: Grid  # of the network
     log_iv: np.ndarray  # (date, asset, maturity, moneyness) on that grid, gaps filled
-    counts: np.ndarray  # the same shape, true where a target counts
     first: int  # first row with a whole window behind it and something to forecast
+
+    @property
+    @abstractmethod
+    def counts(self) -> np.ndarray:  # as `log_iv`
+        "Where a target counts."
 
     @abstractmethod
     def batch(
@@ -131,8 +135,15 @@ class History(ABC):
 class View(ABC):
     "What a network reads of a panel; unless a view says otherwise, on the panel's own grid."
 
-    reach: int  # rows of a panel, the origin's among them, on which a batch can depend
-    first: int  # row before which a network that is carried over says nothing
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        "Rows of a panel, the origin's among them, on which a batch can depend."
+
+    @property
+    @abstractmethod
+    def first(self) -> int:
+        "Row before which a network that is carried over says nothing."
 
     @abstractmethod
     def read(
@@ -175,17 +186,14 @@ class DailyHistory(History):
     data: Standardised  # of the whole history
     length: int  # rows of a window
     grid: Grid  # of the panel
-    counts: np.ndarray  # (date, asset, maturity, moneyness) true where a target counts
+    log_iv: np.ndarray  # (date, asset, maturity, moneyness) gaps filled with the last value
+    first: int  # first row with a window behind it and a cell that has moments
+    observed: np.ndarray  # as `log_iv`, true where a cell is quoted
 
-    @property
-    def log_iv(self) -> np.ndarray:  # (date, asset, maturity, moneyness)
-        "Log volatilities, gaps filled with the last value."
-        return self.data.log_iv
-
-    @property
-    def first(self) -> int:
-        "First row with a window behind it and a cell that has moments."
-        return int(max([self.length - 1, *np.flatnonzero(self.data.usable.any((1, 2, 3)))[:1]]))
+    @cached_property
+    def counts(self) -> np.ndarray:  # (date, asset, maturity, moneyness)
+        "Where a target counts: quoted, and known."
+        return self.observed & self.data.known
 
     def batch(
         self,
@@ -235,9 +243,10 @@ class DailyView(View):
                 f"view: the panel's {panel.sizes['date']} days are too short "
                 f"for a window of {self.length}"
             )
-        data = standardise(panel)
-        counts = panel["observed"].values & data.known
-        return DailyHistory(data, self.length, Grid.of(panel), counts)
+        data, grid = standardise(panel), Grid.of(panel)
+        first = max([self.first, *np.flatnonzero(data.usable.any((1, 2, 3)))[:1].tolist()])
+        observed = panel["observed"].values
+        return DailyHistory(data, self.length, grid, data.log_iv, first, observed)
 
     def lags(self) -> tuple[np.ndarray, np.ndarray]:  # both (step,), newest first
         "Days back, each one day long."
@@ -389,7 +398,10 @@ class LongHistory(History):
         "Where a target counts."
         return regrid_mask(self.observed, self.panel_grid)
 
-    def batch(self, rows: np.ndarray) -> OriginBatch:
+    def batch(
+        self,
+        rows: np.ndarray,  # (origin,) rows of the origins
+    ) -> OriginBatch:
         "Windows scaled by the level; an asset with fewer than FEWEST_ROWS rows is not active."
         return _long_batch(self, rows)
 
@@ -460,7 +472,11 @@ class LongView(View):
         "Interpolate."
         return regrid(values, PRIOR_GRID, grid)
 
-    def check(self, grid: Grid, trained_on: Grid) -> None:
+    def check(
+        self,
+        grid: Grid,  # of a panel
+        trained_on: Grid,  # not used: it is PRIOR_GRID
+    ) -> None:
         "Refuse a grid that reaches outside what the network was trained on, PRIOR_GRID."
         check_range(grid)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
 from ..arbitrage.constraints import KINDS, breaches
@@ -190,6 +189,8 @@ def step_seconds(
     "Cost of a training step: loss, gradients, Adam."
     network, size = model.network, max(1, 128 // panel.sizes["asset"])
     rows = np.arange(panel.sizes["date"] - 40 - size, panel.sizes["date"] - 40)
+    import torch
+
     history, horizons = model.view.read(panel), torch.tensor([1.0, 5.0, 10.0, 30.0])
     batch, ahead = history.batch(rows), rows[:, None] + horizons.int().numpy()
     target = torch.from_numpy(np.exp(history.log_iv[ahead])).float()

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,21 +66,20 @@ class Findings:
     def rows(
         self,
         table: str,  # name of a table
-        **wanted: Any,  # column=value, all of which must hold
+        wanted: Mapping[str, str],  # value by column, all of which must hold; {}: every row
     ) -> pd.DataFrame:  # not empty
         "Rows of a table. Raises `Untestable` if there are none."
         found, name = self.tables.get(table), table.replace("_", " ")
         if found is None or found.empty:
             raise Untestable(f"there is no table of {name}")
         here = {"dataset": self.dataset} if "dataset" in found else {}
-        fits = np.ones(len(found), bool)
         for column, value in {**here, **wanted}.items():
             if column not in found:
                 raise Untestable(f"the table of {name} has no column {column}")
-            fits &= (found[column] == value).to_numpy()
-            if not fits.any():
+            found = found[found[column] == value]
+            if found.empty:
                 raise Untestable(f"the table of {name} has no {column} {value}")
-        return found[fits]
+        return found
 
 # %% ../../nbs/replication/83_claims.ipynb #234b498e
 @dataclass(frozen=True)
@@ -122,18 +120,15 @@ ECONOMETRIC = ("garch-iv", "garch-ret", "var", "har-rv")  # the paper's benchmar
 DEEP = ("lstm", "ae-lstm", "vae")  # and its networks
 UNCONSTRAINED = "vae-lstm"  # the variant without constraints
 PAPER_METRICS = {"mae": 1, "rmse": 1, "mape": 1, "r2_mean": -1}  # 1: lower is better
+_WHOLE = {"metric": "mae", "cells": "observed", "asset": "all"}  # rows on all assets, cells, days
+_WHOLE |= {"region": "all", "regime": "all"}
 
 # %% ../../nbs/replication/83_claims.ipynb #57001a4b
 def _errors(
-    found: Findings,
-    models: Sequence[str],
-    horizons: Sequence[int],
-    metric: str = "mae",
-    **place: str,
+    found: Findings, models: Sequence[str], horizons: Sequence[int], **wanted: str
 ) -> pd.DataFrame:
     "Mean over seeds, (horizon, model), of those models that were run at all horizons."
-    everywhere = {"cells": "observed", "asset": "all", "region": "all", "regime": "all"}
-    rows = found.rows("metrics", metric=metric, **{**everywhere, **place})
+    rows = found.rows("metrics", {**_WHOLE, **wanted})
     rows = rows[rows["model"].isin(models)]
     if rows.empty:
         raise Untestable(f"the metrics have no rows of {' or '.join(models)}")
@@ -146,7 +141,7 @@ def _errors(
 # %% ../../nbs/replication/83_claims.ipynb #945e4686
 def _reached(found: Findings, model: str) -> list[int]:
     "Those of the report horizons for which the model has errors."
-    rows = found.rows("metrics", model=model, metric="mae")
+    rows = found.rows("metrics", {"model": model, "metric": "mae"})
     reached = [h for h in REPORT_HORIZONS if (rows["horizon"] == h).any()]
     if not reached:
         raise Untestable(f"the metrics have no errors of {model} at any of {REPORT_HORIZONS} days")
@@ -224,8 +219,8 @@ def _all_metrics(found: Findings, model: str) -> Verdict:
     "Better than every benchmark at every horizon by every metric."
     horizons, won, cases, behind = _reached(found, model), 0, 0, ""
     for metric, sign in PAPER_METRICS.items():
-        own = _errors(found, [model], horizons, metric).iloc[:, 0]
-        others = _errors(found, ECONOMETRIC + DEEP, horizons, metric)
+        own = _errors(found, [model], horizons, metric=metric).iloc[:, 0]
+        others = _errors(found, ECONOMETRIC + DEEP, horizons, metric=metric)
         better = sign * others.sub(own, axis=0) > 0
         won, cases = won + int(better.to_numpy().sum()), cases + better.size
         losing = better.columns[~better.all()]
@@ -255,32 +250,31 @@ def _excels(found: Findings, model: str) -> Verdict:
 # %% ../../nbs/replication/83_claims.ipynb #8736e6d1
 def _measure(
     found: Findings, model: str, start: str, needs: Sequence[str] = ("calm", "stress")
-) -> dict[str, pd.Series]:
+) -> pd.DataFrame:
     "Value, low and high by regime of the measure that is called `start`, or begins with it."
-    rows = found.rows("attention", model=model)
+    rows = found.rows("attention", {"model": model})
     exact = rows["measure"] == start
     rows = rows[exact if exact.any() else rows["measure"].str.startswith(start)]
-    first = rows.drop_duplicates("regime").set_index("regime")[["value", "low", "high"]]
-    values = {str(regime): row for regime, row in first.iterrows()}
-    missing = [r for r in needs if r not in values or not np.isfinite(values[r]["value"])]
+    values = rows.drop_duplicates("regime").set_index("regime")[["value", "low", "high"]]
+    missing = [regime for regime in needs if not np.isfinite(values["value"].get(regime, np.nan))]
     if missing:
         raise Untestable(f"the attention of {model} has no {start} in {' or '.join(missing)}")
     return values
 
 # %% ../../nbs/replication/83_claims.ipynb #366cb95f
-def _rises(values: Mapping[str, pd.Series]) -> tuple[bool, str]:
+def _rises(values: pd.DataFrame) -> tuple[bool, str]:
     "Whether a measure is larger under stress, and the words for it."
-    calm, stress = (float(values[regime]["value"]) for regime in ("calm", "stress"))
+    calm, stress = values["value"]["calm"], values["value"]["stress"]
     words = f"{calm:.3f} in calm and {stress:.3f} under stress"
-    if "difference" in values and np.isfinite(values["difference"]["low"]):
-        low, high = values["difference"][["low", "high"]]
+    low, high = (values[end].get("difference", np.nan) for end in ("low", "high"))
+    if np.isfinite(low):
         return bool(low > 0), f"{words} (difference {low:.3f} to {high:.3f})"
-    return stress > calm, words
+    return bool(stress > calm), words
 
 # %% ../../nbs/replication/83_claims.ipynb #350be94d
 def _uniform_in_calm(found: Findings, model: str) -> Verdict:
     "In calm the entropy of attention is at least UNIFORM_ENTROPY."
-    entropy = float(_measure(found, model, "entropy", ["calm"])["calm"]["value"])
+    entropy = float(_measure(found, model, "entropy", ["calm"])["value"]["calm"])
     why = f"In calm the weights of {model} have {entropy:.3f} of the entropy of equal ones."
     status = grade(entropy, UNIFORM_ENTROPY, "least")
     return Verdict("entropy near 1", f"{entropy:.3f}", status, why)
@@ -290,7 +284,7 @@ def _recent_in_stress(found: Findings, model: str) -> Verdict:
     "The weight on recent rows rises under stress, and is more than RECENT_WEIGHT then."
     values = _measure(found, model, "weight on last")
     rises, words = _rises(values)
-    stress = float(values["stress"]["value"])
+    stress = float(values["value"]["stress"])
     why = (
         f"The weight of {model} on the most recent rows is {words}; "
         "the claim needs a rise to more than half under stress."
@@ -301,14 +295,12 @@ def _recent_in_stress(found: Findings, model: str) -> Verdict:
 # %% ../../nbs/replication/83_claims.ipynb #d7cf6ecb
 def _index_synchrony(found: Findings, model: str) -> Verdict:
     "In calm the synchrony of the indices is at least SYNCHRONY."
-    value = float(_measure(found, model, "synchrony: indices", ["calm"])["calm"]["value"])
+    value = float(_measure(found, model, "synchrony: indices", ["calm"])["value"]["calm"])
     why = f"In calm the attention of {model} to indices has a mean correlation of {value:.2f}."
     return Verdict("strong", f"{value:.2f}", grade(value, SYNCHRONY, "least"), why)
 
 
-def _stock_synchrony(
-    found: Findings, model: str, needs: Sequence[str]
-) -> tuple[dict[str, pd.Series], str]:
+def _stock_synchrony(found: Findings, model: str, *needs: str) -> tuple[pd.DataFrame, str]:
     "Synchrony of the stocks, or of all assets where there are no groups."
     try:
         return _measure(found, model, "synchrony: stocks", needs), "stocks"
@@ -318,17 +310,17 @@ def _stock_synchrony(
 # %% ../../nbs/replication/83_claims.ipynb #74eeebaa
 def _idiosyncratic(found: Findings, model: str) -> Verdict:
     "In calm the synchrony of the stocks is below SYNCHRONY."
-    values, who = _stock_synchrony(found, model, ["calm"])
-    value = float(values["calm"]["value"])
+    values, who = _stock_synchrony(found, model, "calm")
+    value = float(values["value"]["calm"])
     why = f"In calm the attention of {model} has a mean correlation of {value:.2f} between {who}."
     return Verdict("below 0.5", f"{value:.2f}", _holds(value < SYNCHRONY), why)
 
 
 def _converges(found: Findings, model: str) -> Verdict:
     "The synchrony of the stocks rises under stress."
-    values, who = _stock_synchrony(found, model, ["calm", "stress"])
+    values, who = _stock_synchrony(found, model, "calm", "stress")
     rises, words = _rises(values)
-    change = float(values["stress"]["value"] - values["calm"]["value"])
+    change = float(values["value"]["stress"] - values["value"]["calm"])
     why = f"The mean correlation of the attention of {model} between {who} is {words}."
     return Verdict("higher under stress", f"{change:+.3f}", _holds(rises), why)
 
@@ -339,16 +331,14 @@ _ABLATED = {"hybrid-panel": ("hybrid-panel", "hybrid")}  # names of a model amon
 
 def _variants(found: Findings, model: str, group: str) -> pd.DataFrame:
     "Errors of the variants of a group and of `base`, (horizon, variant), means over seeds."
-    rows = found.rows("ablations")
+    rows = found.rows("ablations", {})
     rows = rows[rows["model"].isin(_ABLATED.get(model, (model,)))]
-    groups = set(rows["group"])
     metric = next((name for name in ABLATION_METRICS if (rows["metric"] == name).any()), None)
-    if metric is None or not {group, "base"} <= groups:
+    if metric is None or not {group, "base"} <= set(rows["group"]):
         raise Untestable(f"the ablations have no {group} or no base of {model}")
     rows = rows[(rows["metric"] == metric) & rows["group"].isin(["base", group])]
     rows = rows.assign(variant=rows["variant"].where(rows["group"] != "base", "base"))
-    table = rows.pivot_table(index="horizon", columns="variant", values="value", aggfunc="mean")
-    return table.dropna()
+    return rows.pivot_table("value", "horizon", "variant", aggfunc="mean").dropna()
 
 # %% ../../nbs/replication/83_claims.ipynb #03b2b754
 def _attention_helps(found: Findings, model: str) -> Verdict:
@@ -358,10 +348,8 @@ def _attention_helps(found: Findings, model: str) -> Verdict:
         raise Untestable(f"the ablations of {model} have no variant without attention")
     cost = 100 * (table["no attention"] / table["base"] - 1)
     mean, least = _change(float(cost.mean())), _change(float(cost.min()))
-    why = (
-        f"Without attention the error of {model} is {mean} on average, {least} at the least, "
-        f"{_days_ahead(list(cost.index))}."
-    )
+    when = f"{least} at the least, {_days_ahead(list(cost.index))}"
+    why = f"Without attention the error of {model} is {mean} on average, {when}."
     return _share_verdict(int((cost > 0).sum()), len(cost), "horizons lose without", why)
 
 # %% ../../nbs/replication/83_claims.ipynb #f1b330d9
@@ -373,11 +361,8 @@ def _longer_windows(found: Findings, model: str) -> Verdict:
         raise Untestable(f"the ablations of {model} have fewer than two windows")
     short, long, last = min(names), max(names), table.index.max()
     change = 100 * (table[names[long]] / table[names[short]] - 1)
-    why = (
-        f"A window of {long} rows instead of {short} gives {model} an error "
-        f"{_change(change[last])} {_days_ahead([last])}, "
-        f"{_change(change.iloc[0])} {_days_ahead([table.index[0]])}."
-    )
+    far, near = (f"{_change(change[h])} {_days_ahead([h])}" for h in (last, table.index[0]))
+    why = f"A window of {long} rows instead of {short} gives {model} an error {far}, {near}."
     return Verdict("lower far ahead", _change(change[last]), _holds(change[last] < 0), why)
 
 # %% ../../nbs/replication/83_claims.ipynb #84ca31d0
@@ -385,7 +370,7 @@ def _breaches(
     found: Findings, model: str, kind: str, column: str = "frequency_pct", definition: str = "exact"
 ) -> pd.Series:
     "Frequency in % (or `mean_size` in vol points) of breaches by horizon."
-    rows = found.rows("violations", model=model, kind=kind, definition=definition)
+    rows = found.rows("violations", {"model": model, "kind": kind, "definition": definition})
     values = rows.groupby("horizon")[column].mean().dropna()
     if values.empty:
         raise Untestable(f"the {kind} breaches of {model} cannot be counted")
@@ -415,10 +400,8 @@ def _reduced(found: Findings, model: str, kind: str) -> Verdict:
         raise Untestable(f"there is no {kind} breach of {UNCONSTRAINED} to be reduced")
     change = 100 * (own / free - 1)
     fewer = _change(change, "more", "fewer")
-    why = (
-        f"{kind.capitalize()} breaches of {model} are {fewer} than those of {UNCONSTRAINED} "
-        f"({own:.2f} against {free:.2f} %)."
-    )
+    rival = f"{UNCONSTRAINED} ({own:.2f} against {free:.2f} %)"
+    why = f"{kind.capitalize()} breaches of {model} are {fewer} than those of {rival}."
     return Verdict(f"{paper:.0f} % fewer", fewer, grade(-change, round(paper), "least"), why)
 
 # %% ../../nbs/replication/83_claims.ipynb #1a08b65a
@@ -481,9 +464,8 @@ def _projection_hurts(found: Findings, model: str) -> Verdict:
 # %% ../../nbs/replication/83_claims.ipynb #14cb1010
 def _liquid_lower(found: Findings, model: str) -> Verdict:
     "The pooled error of the liquid names lies below that of the least liquid ones."
-    rows = found.rows("liquidity", model=model, metric="mae")
-    columns = ("least_liquid", "others", "rank_correlation")
-    least, others, rank = (float(rows[name].mean()) for name in columns)
+    rows = found.rows("liquidity", {"model": model, "metric": "mae"})
+    least, others, rank = rows[["least_liquid", "others", "rank_correlation"]].mean()
     change = 100 * (others / least - 1)
     why = (
         f"{model} has an error of {others:.2f} vol points on the more liquid names and "
@@ -495,16 +477,14 @@ def _liquid_lower(found: Findings, model: str) -> Verdict:
 # %% ../../nbs/replication/83_claims.ipynb #db92efe8
 def _shared_helps(found: Findings, model: str) -> Verdict:
     "On the least liquid names the error lies below single-asset models' by the printed share."
-    paper, names = found.numbers.loc["gain-least-liquid", "value"], (model, "hybrid-single")
+    paper, least = found.numbers.loc["gain-least-liquid", "value"], {"metric": "mae"}
     try:
-        own, single = (
-            found.rows("liquidity", model=name, metric="mae")["least_liquid"].mean()
-            for name in names
-        )
+        pooled = [found.rows("liquidity", {**least, "model": m}) for m in (model, "hybrid-single")]
+        own, single = (rows["least_liquid"].mean() for rows in pooled)
         gain, where = 100 * float(1 - own / single), found.dataset
     except Untestable:
         shared = {"hybrid-panel": "shared"}.get(model, model)
-        rows = found.rows("least_liquid", model=shared, gate="open")
+        rows = found.rows("least_liquid", {"model": shared, "gate": "open"})
         rows = rows[rows["assets"].str.contains("least liquid")]
         gain, where = float(rows["lower_than_single_pct"].mean()), "a market of the paper's size"
     why = (
@@ -517,7 +497,7 @@ def _shared_helps(found: Findings, model: str) -> Verdict:
 def _consistent(found: Findings, model: str) -> Verdict:
     "The error lies below the best benchmark's on every asset."
     horizons, rivals = _reached(found, model), ECONOMETRIC + DEEP
-    rows = found.rows("metrics", metric="mae", cells="observed", region="all", regime="all")
+    rows = found.rows("metrics", {name: _WHOLE[name] for name in _WHOLE if name != "asset"})
     assets = [asset for asset in rows["asset"].unique() if asset != "all"]
     if len(assets) < 2:
         raise Untestable("the metrics hold no breakdown by asset")
@@ -532,7 +512,7 @@ def _consistent(found: Findings, model: str) -> Verdict:
 # %% ../../nbs/replication/83_claims.ipynb #08028fa3
 def _correlation(found: Findings, model: str, regime: str, column: str) -> float:
     "Mean over horizons of the correlation between assets, of `forecast` or `realised` changes."
-    value = float(found.rows("co_movement", model=model, regime=regime)[column].mean())
+    value = float(found.rows("co_movement", {"model": model, "regime": regime})[column].mean())
     if not np.isfinite(value):
         raise Untestable(f"the {column} changes of {model} do not vary in the regime {regime}")
     return value
@@ -552,18 +532,16 @@ def _co_moves(found: Findings, model: str) -> Verdict:
 def _moves_in_stress(found: Findings, model: str) -> Verdict:
     "Forecasts correlate more between assets under stress than in calm."
     calm, stress = (_correlation(found, model, r, "forecast") for r in ("calm", "stress"))
-    why = (
-        f"The mean correlation between assets of what {model} forecasts is {calm:.2f} in calm "
-        f"and {stress:.2f} under stress."
-    )
+    words = f"{calm:.2f} in calm and {stress:.2f} under stress"
+    why = f"The mean correlation between assets of what {model} forecasts is {words}."
     return Verdict("higher under stress", f"{stress - calm:+.2f}", _holds(stress > calm), why)
 
 # %% ../../nbs/replication/83_claims.ipynb #c5c94d7e
 def _significant(found: Findings, model: str) -> Verdict:
     "The share of comparisons won at SIGNIFICANCE, after adjustment, is at least the printed one."
-    rows = found.rows("significance", model=model, loss="absolute", test="dm-ewc")
+    rows = found.rows("significance", {"model": model, "loss": "absolute", "test": "dm-ewc"})
     rows = rows[rows["benchmark"].str.startswith("best") & (rows["asset"] != "all")]
-    rows = rows[rows["p_adjusted"].notna()]
+    rows = rows.dropna(subset="p_adjusted")
     if rows.empty:
         raise Untestable(f"no comparison of {model} with the best benchmark could be tested")
     better, adjusted = rows["statistic"] < 0, rows["p_adjusted"] < SIGNIFICANCE
@@ -678,13 +656,11 @@ def judge_claims(
 ) -> pd.DataFrame:  # CLAIM_COLUMNS: a row for each claim and model; `claim` is its id
     "Judge every claim from the tables. Raises `HybridIVError` if a printed number is missing."
     found = Findings(tables, dataset, numbers.set_index("id").astype({"value": float}))
-    out = []
-    for claim in CLAIMS:
-        for model in claim.models:
-            v = _verdict(claim, found, model)
-            row = (dataset, claim.id, claim.section, claim.words, model)
-            out.append((*row, v.paper, v.ours, v.status, v.why))
-    return pd.DataFrame(out, columns=list(CLAIM_COLUMNS))
+    judged = [
+        (dataset, c.id, c.section, c.words, model, *astuple(_verdict(c, found, model)))
+        for c in CLAIMS for model in c.models
+    ]  # fmt: skip
+    return pd.DataFrame(judged, columns=list(CLAIM_COLUMNS))
 
 
 def _verdict(claim: Claim, found: Findings, model: str) -> Verdict:

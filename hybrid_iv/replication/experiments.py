@@ -148,11 +148,11 @@ def run_experiment(
     found, left_out = run_pieces(experiment.pieces(), experiment.workers, only)
     tables = experiment.tables(found) if found else {}
     notes = {piece: one.attrs for piece, one in found.items()}
-    manifest = manifest_of(
-        experiment=name, settings=experiment.settings(), left_out=left_out,
-        seconds={piece: float(note["seconds"]) for piece, note in notes.items()},
-        commits=sorted({str(note["git_commit"]) for note in notes.values()}),
-    )  # fmt: skip
+    manifest = manifest_of({
+        "experiment": name, "settings": experiment.settings(), "left_out": left_out,
+        "seconds": {piece: float(note["seconds"]) for piece, note in notes.items()},
+        "commits": sorted({str(note["git_commit"]) for note in notes.values()}),
+    })  # fmt: skip
     own = not keep or experiment.kept_in == name
     write_results(folder, tables, manifest, 6, "manifest" if own else name)
     for piece, one in found.items():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -199,7 +200,10 @@ class Gathered:
         return {task.model: one for task, one in chosen.items()
                 if task.part == "test" and task.seed == self.seed}
 
-    def table(self, name: str) -> pd.DataFrame:
+    def table(
+        self,
+        name: str,  # of the table in the file
+    ) -> pd.DataFrame:
         "A packed table of all models and seeds on the test part, one after the other."
         parts = [one for task, one in self.judged.items() if task.part == "test"]
         return pd.concat([unpack_table(one, name) for one in parts], ignore_index=True)
@@ -448,14 +452,14 @@ def run_study(
               for name, make in RESULT_TABLES.items()}
     facts = _facts(config, profile, found)
     facts["left_out"] = {task.name: reason for task, reason in reasons.items() if reason}
-    return StudyResult(config, tables, found, manifest_of(seed=seed, **facts))
+    return StudyResult(config, tables, found, manifest_of({"seed": seed, **facts}))
 
 # %% ../../nbs/replication/81_study.ipynb #51ffdbcf
 def manifest_of(
-    **facts: Any,  # parameters, hashes of panels, seconds of stages
+    facts: Mapping[str, Any],  # seed, parameters, hashes of panels, seconds of stages
 ) -> dict[str, Any]:
     "Facts of a run, with commit, package versions and threads."
-    return {"git_commit": git_commit(), "packages": package_versions(), "threads": 1} | facts
+    return {"git_commit": git_commit(), "packages": package_versions(), "threads": 1, **facts}
 
 # %% ../../nbs/replication/81_study.ipynb #81ac0a57
 def _facts(

@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
-from torch import nn
 
 from ..cache import Entry, file_digest, pack_table, table_entry, timed, unpack_table
 from ..data.features import FEATURE_NAMES
@@ -31,6 +29,9 @@ from ..models.training import TrainingConfig
 from ..models.vae import SurfaceVAE
 from ..models.windows import LEVEL_ROWS, POOLS, LongHistory, Pools
 from .transfer import pretrained_of, pretraining_entry, stretch_errors
+
+if TYPE_CHECKING:
+    import torch
 
 # %% auto #0
 __all__ = ['STEPS', 'TEST_MARKETS', 'Changes', 'GROUPS', 'variants', 'configured', 'principal_components', 'trained_variant',
@@ -105,6 +106,8 @@ def principal_components(
     markets: int = 64,  # whose surfaces are taken
 ) -> SurfaceVAE:  # a linear one
     "The first principal components of simulated surfaces, as an autoencoder."
+    import torch
+
     numbers = range(500_000_000, 500_000_000 + markets)
     surfaces = (window_surfaces(market_batches(config, n, 1)[0]).surface for n in numbers)
     many = torch.cat(list(surfaces)).flatten(1)
@@ -118,6 +121,9 @@ def _linear(
     axes: torch.Tensor, sizes: torch.Tensor, middle: torch.Tensor, config: PretrainingConfig
 ) -> SurfaceVAE:
     "An autoencoder that projects on axes and back."
+    import torch
+    from torch import nn
+
     latent, cells = axes.shape
     vae = SurfaceVAE(PRIOR_GRID, config.network.vae)
     vae.encoder = nn.Sequential()
@@ -220,6 +226,8 @@ def _variant_entry(name: str, changes: Changes) -> Entry:
 # %% ../../nbs/replication/86_variants.ipynb #3c680372
 def _stored_network(entry: Entry, like: HybridNetwork) -> HybridNetwork:
     "The network of a variant that has the shape of another."
+    import torch
+
     kept, network = entry.result(), deepcopy(like)
     weights = {key: torch.from_numpy(kept[f"weights.{key}"].values) for key in like.state_dict()}
     network.load_state_dict(weights)
