@@ -196,10 +196,15 @@ class Entry:
         plain = re.sub(r"[^\w.-]+", "-", name)
         return cache_folder() / folder / f"{plain}-{self.key[:24]}"
 
+    def kept(self) -> xr.Dataset | None:
+        "From the cache; None if it is not there. Nothing is made."
+        with _ONE_AT_A_TIME:
+            return _kept(self.stem, self.read)
+
     def result(self) -> xr.Dataset:
         "From the cache, or made and kept."
         with _ONE_AT_A_TIME:
-            if (found := _kept(self.stem, self.read)) is not None:
+            if (found := self.kept()) is not None:
                 return found
             with one_thread():
                 made = self.make()

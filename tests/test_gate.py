@@ -321,6 +321,9 @@ def lines(count: int) -> str:
     return "#| export\n" + "x = 1\n" * count
 
 
+WHOLE = "#| export\nclass Whole:\n" + "    x = 1\n" * 60  # a class may be whole
+
+
 @pytest.mark.parametrize(
     ("rule", "cells", "message"),
     [
@@ -329,8 +332,8 @@ def lines(count: int) -> str:
         (check.stretches, [lines(20), lines(20), "md Why.", lines(40), "x", lines(40)], ""),
         (check.stretches, [lines(20), lines(21)], "41 exported lines without a sentence"),
         (check.stretches, [lines(40), "#| hide\nx", lines(1)], "41 exported lines without"),
-        (check.stretches, ["#| export\nclass Whole:\n" + "    x = 1\n" * 60], ""),
-        (check.stretches, ["#| export\nclass Whole:\n" + "    x = 1\n" * 60, lines(1)], "41 exported"),
+        (check.stretches, [WHOLE], ""),
+        (check.stretches, [WHOLE, lines(1)], "41 exported lines without"),
         (check.module_lengths, [lines(600)], ""),
         (check.module_lengths, [lines(600), lines(1)], "601 exported lines, at most 600"),
         (check.enough_prose, [lines(9000)], "words of prose for each exported line"),

@@ -119,7 +119,7 @@ def prose_words(text: str) -> int:
 
 
 def is_class(text: str) -> bool:
-    """Whether a cell holds one class and nothing else: a class may be whole, whatever its length."""
+    """Whether a cell holds one class and nothing else: a class may be whole."""
     return [type(node) for node in parsed(text).body] == [ast.ClassDef]
 
 

@@ -48,7 +48,7 @@ LOADS = {  # what a browser fetches by itself when it shows a page; a plain link
 }
 LOADING_LINKS = set("stylesheet icon preload modulepreload prefetch preconnect manifest".split())
 # What latex2mathml passes through.
-UNKNOWN_TEX = re.compile(r"<m(?:i|o|n|text)>(\\[a-zA-Z]+|&(?:amp;)?)</m")
+UNKNOWN_TEX = re.compile(r"<m(?:i|o|n|text)\b[^>]*>(\\[a-zA-Z]+|&(?:amp;)?)</m")
 # Warnings of smalldocs about what this file does instead.
 DONE_HERE = ("output-file is not read", "html-math-method is ignored")
 ELSEWHERE = r"(?:[a-z]+:)?//"
@@ -140,7 +140,8 @@ def site_links(text: str, folder: PurePosixPath, processed: Path, root: Path) ->
     def target(match: re.Match[str]) -> str:
         place, _, anchor = match[2].partition("#")
         if place.startswith(f"{site}/"):  # nbdev links names with the address of the site
-            return f"{match[1]}{up}{match[2].removeprefix(f'{site}/')})"
+            owner = anchor.partition(".")[0]  # a method stands with its class
+            return f"{match[1]}{up}{place.removeprefix(f'{site}/')}{owner and '#' + owner})"
         found = os.path.normpath(PurePosixPath("nbs") / folder / place)
         own_page = re.match(r"[a-z]+:|/", place) or not place or found.startswith("nbs")
         if own_page or not (root / found).exists():
@@ -152,7 +153,8 @@ def site_links(text: str, folder: PurePosixPath, processed: Path, root: Path) ->
         shutil.copy2(root / found, processed / found)
         return f"{match[1]}{up}{found})"
 
-    return re.sub(r"(\]\()([^)\s]+)\)", target, plain_code(text))
+    public = re.sub(r"\[(`[^`\]]+`)\]\([^)\s]+#_\w+\)", r"\1", plain_code(text))
+    return re.sub(r"(\]\()([^)\s]+)\)", target, public)  # private names have no page
 
 
 def shows_picture(cell: dict[str, Any]) -> bool:

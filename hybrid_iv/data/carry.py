@@ -179,10 +179,10 @@ def forwards_by_parity(
     reason = np.full(len(strike), int(ParityReason.TOO_FEW_STRIKES))
     for n in np.unique(number[number >= 3]):
         rows = np.flatnonzero(number == n)
-        full = [values[rows][use[rows]].reshape(-1, n) for values in (strike, gap, weight)]
-        enough = (np.diff(np.sort(full[0], axis=1), axis=1) > 0).sum(1) >= 2
+        x, y, w = (values[rows][use[rows]].reshape(-1, n) for values in (strike, gap, weight))
+        enough = (np.diff(np.sort(x, axis=1), axis=1) > 0).sum(1) >= 2
         if enough.any():
-            lines = _parity_of_lines(*(values[enough] for values in full), discounts)
+            lines = _parity_of_lines(x[enough], y[enough], w[enough], discounts)
             found[:, rows[enough]], reason[rows[enough]] = lines
     found[:, reason != ParityReason.OK] = np.nan
     return ParityForwards(found[0], found[1], reason, found[2], number)
@@ -212,8 +212,8 @@ def forward_by_parity(
     discounts: tuple[float, float] = (0.5, 1.1),  # plausible range of the discount factor
 ) -> ParityForward:  # forward, discount, reason
     "Forward and discount of one European chain. Raises `HybridIVError` as `forwards_by_parity`."
-    sides = (side[None] for side in _checked_sides(1, strike, call, put, weights))
-    one = forwards_by_parity(*sides, discounts)
+    K, C, P, w = (side[None] for side in _checked_sides(1, strike, call, put, weights))
+    one = forwards_by_parity(K, C, P, w, discounts)
     reason, count = ParityReason(int(one.reason[0])), int(one.strikes[0])
     price, factor, error = (float(x[0]) for x in (one.forward, one.discount, one.forward_error))
     return ParityForward(price, factor, reason, error, count)
@@ -302,8 +302,8 @@ def chains_of(
     start = segment_starts(day, expiry)
     chain = np.repeat(np.arange(len(start)), segment_sizes(start, len(day)))
     given, style = ("spot", "forward", "discount"), pl.col("exercise_style") == "american"
-    known = table.with_columns(number=pl.Series(chain), style=style).group_by("number")
-    known = known.agg(pl.col("style").any(), pl.col(*given).median()).sort("number")
+    groups = table.with_columns(number=pl.Series(chain), style=style).group_by("number")
+    known = groups.agg(pl.col("style").any(), pl.col(*given).median()).sort("number")
     values = [known[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in given]
     tau = (expiry[start] - day[start]).astype(float) / DAYS_PER_YEAR
     american = known["style"].to_numpy()

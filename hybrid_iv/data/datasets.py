@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,8 +95,8 @@ def _log_carry(
 ) -> np.ndarray:
     "ln(F/S) (date, asset, maturity), linear between the vendor's maturities."
     log_ratio = pd.Series(np.log(table["f"] / table["s"]), table.index)
-    carry = log_ratio.groupby([table["date"], table["asset"], table["days"]]).first()
-    carry = carry.unstack("days").reindex(pd.MultiIndex.from_product([dates, assets]))
+    first = log_ratio.groupby([table["date"], table["asset"], table["days"]]).first()
+    carry = first.unstack("days").reindex(pd.MultiIndex.from_product([dates, assets]))
     years = carry.columns.to_numpy(float) / DAYS_PER_YEAR
     rows = [np.interp(grid.maturities, years, row) for row in carry.to_numpy()]
     return np.stack(rows).reshape(len(dates), len(assets), -1)
@@ -108,8 +109,8 @@ def _us_stocks(grid: Grid) -> xr.Dataset:
     dates = pd.DatetimeIndex(sorted(table["date"].unique()))
     assets = sorted(table["asset"].unique())
     iv, observed = _gridded_stocks(table, dates, assets, grid)
-    spot = table.groupby(["date", "asset"])["s"].first().unstack()
-    spot = spot.reindex(index=dates, columns=assets).to_numpy()
+    close = table.groupby(["date", "asset"])["s"].first().unstack()
+    spot = close.reindex(index=dates, columns=assets).to_numpy()
     forward = spot[..., None] * np.exp(_log_carry(table, dates, assets, grid))
     rates = _zero_rates(_qmoms_file("zerocd.csv"), dates, grid.maturities)
     rate = np.repeat(rates[:, None], len(assets), axis=1)
@@ -256,10 +257,10 @@ def _entry(name: str, grid: Grid | None, market: MarketConfig | None) -> Entry:
     "The cache's entry for a dataset."
     source = DATASETS[name]
     nodes = grid or source.grid
-    build, settings = partial(source.build, nodes), {"grid": nodes}
+    build, settings = partial(source.build, nodes), dict[str, Any](grid=nodes)
     if source.simulated:
-        market = market or MarketConfig()
-        build, settings = partial(build, market), {"grid": nodes, "market": market}
+        settings["market"] = market or MarketConfig()
+        build = partial(build, settings["market"])
     settings["files"] = [file_digest(path) for path in source.files()]
     code = ("hybrid_iv.data.datasets",)
     return Entry(f"panels/{name}", settings, code, build, read=load_panel, write=save_panel)

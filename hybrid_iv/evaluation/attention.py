@@ -333,7 +333,7 @@ def _summary(found: xr.Dataset) -> tuple[float, ...]:
     pairs = pd.DataFrame({name: found[name].values[above] for name in names})
     means = [_mean(pairs[name].to_numpy(float)) for name in names]
     both = pairs.dropna()
-    agreement = both.corr().iloc[0, 1] if len(both) > 2 else math.nan
+    agreement = float(both.corr().to_numpy()[0, 1]) if len(both) > 2 else math.nan
     changes = [float(found[f"{name}_change"].mean()) for name in names]
     return (*means, agreement, *changes, found.sizes["origin"])
 

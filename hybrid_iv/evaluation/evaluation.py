@@ -325,8 +325,8 @@ def result_table(
 # %% ../../nbs/evaluation/70_evaluation.ipynb #ee8deafc
 def _wide(rows: pd.DataFrame) -> pd.DataFrame:
     "Models by horizons, means over seeds and datasets."
-    mean = {"index": "model", "columns": "horizon", "values": "value", "aggfunc": "mean"}
-    return rows.pivot_table(**mean, sort=False).sort_index(axis=1)
+    table = rows.pivot_table("value", "model", "horizon", aggfunc="mean", sort=False)
+    return table.sort_index(axis=1)
 
 
 def _ordered(table: pd.DataFrame, relative: bool, higher: bool) -> pd.DataFrame:
@@ -493,8 +493,7 @@ def oracle_share(
     "Share of the gap from persistence to oracle that each model closes. Raises `HybridIVError`."
     whole = (metrics[["asset", "region", "regime"]] == "all").all(axis=1)
     rows = metrics[whole & (metrics["metric"] == metric) & (metrics["cells"] == cells)]
-    mean = {"columns": "model", "values": "value", "aggfunc": "mean", "sort": False}
-    table = rows.pivot_table(index=["horizon", "dataset"], **mean)
+    table = rows.pivot_table("value", ["horizon", "dataset"], "model", aggfunc="mean", sort=False)
     if missing := [name for name in ("persistence", "oracle") if name not in table]:
         raise HybridIVError(f"oracle share: the metrics lack {missing}")
     table, out = table.dropna(subset=["persistence", "oracle"]), []

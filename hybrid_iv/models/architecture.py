@@ -155,11 +155,11 @@ def architecture_blocks(
     features = int(layers["inputs"].iloc[0]) - rows * columns
     blocks = [Block("surface", (f"{rows} maturities × {columns}", f"and {features} features"))]
     for title, words in forecast_steps(network.config, network).items():
+        held = 0
         if title in stages:
             held = int(stages[title]["weights"].sum())
-            blocks.append(Block(title, (_chain(stages[title]), *words), held))
-        else:
-            blocks.append(Block(title, words))
+            words = words if len(words) == 2 else (_chain(stages[title]), *words)
+        blocks.append(Block(title, words, held))
     return blocks
 
 # %% ../../nbs/models/63_architecture.ipynb #49fbccca
@@ -184,7 +184,7 @@ def _draw_box(ax: Axes, block: Block, x: float, y: float) -> None:
     ax.add_patch(
         FancyBboxPatch((x - 0.5, y - 0.5), 1, 1, style, fc=face, ec="#777777", linewidth=0.8)
     )
-    centred = {"ha": "center", "va": "center", "color": "#222222"}
+    centred: dict[str, Any] = {"ha": "center", "va": "center", "color": "#222222"}
     ax.text(x, y + 0.27, block.title, fontsize=11, fontweight="bold", **centred)
     for i, line in enumerate(block.lines):
         ax.text(x, y + 0.03 - 0.17 * i, line, fontsize=7.2, **centred)

@@ -42,10 +42,12 @@ def fit_garch(
     "GARCH(1,1) by maximum likelihood (Bollerslev 1986), normal errors, by the package `arch`."
     from arch import arch_model
 
-    size, mean = 5 + lags, "AR" if lags else "Constant"
+    size = 5 + lags
     if len(values) < 100 or not np.isfinite(values).all() or not values.std() > 1e-8:
         return np.full(size, np.nan)
-    model = arch_model(values, mean=mean, lags=lags, vol="GARCH", p=1, q=1, rescale=False)
+    model = arch_model(
+        values, mean="AR" if lags else "Constant", lags=lags, vol="GARCH", p=1, q=1, rescale=False
+    )
     fit = model.fit(disp="off", show_warning=False, options={"maxiter": iterations})
     if fit.convergence_flag != 0:
         return np.full(size, np.nan)
@@ -135,8 +137,10 @@ class VarianceForecaster(CellForecaster):
 # %% ../../nbs/models/43_garch.ipynb #d31031db
 def _joined(train: xr.Dataset, valid: xr.Dataset) -> xr.Dataset:
     "The two parts as one panel."
-    how = {"data_vars": "minimal", "coords": "minimal", "compat": "override", "join": "exact"}
-    return xr.concat([train, valid], "date", **how)
+    return xr.concat(
+        [train, valid], "date",
+        data_vars="minimal", coords="minimal", compat="override", join="exact",
+    )  # fmt: skip
 
 # %% ../../nbs/models/43_garch.ipynb #0aa0e96f
 def _median_gap(log_iv: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -143,7 +143,7 @@ class NetworkForecaster(Forecaster):
         panel: xr.Dataset,  # validated panel that holds every origin
         rows: np.ndarray,  # (origin,) rows of the origins
         horizons: Sequence[int],  # trading rows ahead
-    ) -> np.ndarray:  # (origin, horizon, asset, maturity, moneyness) of ln iv, zero without a history
+    ) -> np.ndarray:  # (origin, horizon, asset, maturity, moneyness) of ln iv; zero: no history
         "Whole steps away from today's surface."
         made = read_panel(self.network, self.view, panel, rows, horizons, self.name)[0]
         return self.view.to_panel(made, self.grid)
@@ -202,8 +202,8 @@ class NetworkForecaster(Forecaster):
         stages = [record.effort(stage) for stage, record in self.records.items()]
         counted = ("epochs_allowed", "epochs_run", "steps")
         totals = {key: sum(stage[key] for stage in stages) for key in counted}
-        made = {"model": self.name, "weights": weights - network.idle(), **totals, "stages": stages}
-        return made | {"pretraining": self.trained.pretraining}
+        made = {"model": self.name, "weights": weights - network.idle(), **totals}
+        return {**made, "stages": stages, "pretraining": self.trained.pretraining}
 
 # %% ../../nbs/models/56_hybrid.ipynb #e4ff59d6
 def attention_weights(

@@ -290,7 +290,8 @@ def _batch_at(data: Standardised, at: tuple[np.ndarray, np.ndarray]) -> SurfaceB
     scaled = np.where(usable, (data.log_iv[at] - mean) / deviation, 0.0)
     arrays = (scaled, data.features[at], usable & data.known[at], mean, deviation)
     tensors = [torch.from_numpy(array.astype(np.float32)) for array in arrays]
-    return SurfaceBatch(*tensors, torch.from_numpy(at[1]))
+    tensors.append(torch.from_numpy(at[1]))
+    return SurfaceBatch(*tensors)
 
 # %% ../../nbs/models/51_vae.ipynb #76181167
 def surface_batches(

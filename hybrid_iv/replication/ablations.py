@@ -178,7 +178,8 @@ def error_ratio(
     counts = panel["observed"].values[ahead] & np.isfinite(target) & np.isfinite(last)
     chosen = (slice(None), slice(None), assets)
     parts = (iv, target, np.broadcast_to(last, target.shape), counts)
-    return error_over_persistence(*(part[chosen] for part in parts), keep=(1,))
+    forecast, realised, base, counted = (part[chosen] for part in parts)
+    return error_over_persistence(forecast, realised, base, counted, keep=(1,))
 
 # %% ../../nbs/replication/82_ablations.ipynb #cad6ea6f
 def step_seconds(

@@ -150,13 +150,13 @@ def _reached(found: Findings, model: str) -> list[int]:
 
 def _horizons(found: Findings, model: str, number: str) -> list[int]:
     "The horizon of a printed number, or all that the model reaches where none is printed."
-    horizon = found.numbers.loc[number, "horizon"]
+    horizon = found.numbers["horizon"][number]
     return _reached(found, model) if pd.isna(horizon) else [int(horizon)]
 
 # %% ../../nbs/replication/83_claims.ipynb #3ba70199
 def _level(found: Findings, model: str, number: str) -> Verdict:
     "The error in vol points is the printed one."
-    paper, horizons = found.numbers.loc[number, "value"], _horizons(found, model, number)
+    paper, horizons = found.numbers["value"][number], _horizons(found, model, number)
     own = float(_errors(found, [model], horizons).to_numpy(float)[0, 0])
     why = (
         f"{model} has an error of {own:.2f} vol points {_days_ahead(horizons)} on {found.dataset}; "
@@ -192,7 +192,7 @@ def _against_persistence(found: Findings, own: float, horizons: Sequence[int], *
 # %% ../../nbs/replication/83_claims.ipynb #6442754b
 def _below(found: Findings, model: str, number: str) -> Verdict:
     "The error lies below the best benchmark's by at least the printed share."
-    paper, region = found.numbers.loc[number, ["value", "region"]]
+    paper, region = (found.numbers[column][number] for column in ("value", "region"))
     horizons = _horizons(found, model, number)
     gain, why = _gain(found, model, horizons, ECONOMETRIC + DEEP, region=region)
     return Verdict(f"{paper:g} % lower", _change(-gain), grade(gain, paper, "least"), why)
@@ -379,7 +379,7 @@ def _breaches(
 # %% ../../nbs/replication/83_claims.ipynb #54252bdd
 def _frequency(found: Findings, model: str, number: str) -> Verdict:
     "Breaches are at most as frequent as printed; without constraints, just as frequent."
-    kind, paper = found.numbers.loc[number, ["metric", "value"]]
+    kind, paper = (found.numbers[column][number] for column in ("metric", "value"))
     own = float(_breaches(found, model, kind).mean())
     why = f"{model} breaches {own:.2f} % of {kind} places"
     try:
@@ -432,7 +432,7 @@ def _stable(found: Findings, model: str) -> Verdict:
 
 def _under(found: Findings, model: str, number: str) -> Verdict:
     "Both rates lie below the printed bound, at its horizon or on average."
-    paper, horizon = found.numbers.loc[number, ["value", "horizon"]]
+    paper, horizon = (found.numbers[column][number] for column in ("value", "horizon"))
     rates = {kind: _breaches(found, model, kind) for kind in KINDS}
     if pd.notna(horizon) and any(horizon not in rate.index for rate in rates.values()):
         raise Untestable(f"the breaches of {model} are not known {_days_ahead([horizon])}")
@@ -477,7 +477,7 @@ def _liquid_lower(found: Findings, model: str) -> Verdict:
 # %% ../../nbs/replication/83_claims.ipynb #db92efe8
 def _shared_helps(found: Findings, model: str) -> Verdict:
     "On the least liquid names the error lies below single-asset models' by the printed share."
-    paper, least = found.numbers.loc["gain-least-liquid", "value"], {"metric": "mae"}
+    paper, least = found.numbers["value"]["gain-least-liquid"], {"metric": "mae"}
     try:
         pooled = [found.rows("liquidity", {**least, "model": m}) for m in (model, "hybrid-single")]
         own, single = (rows["least_liquid"].mean() for rows in pooled)
@@ -551,7 +551,7 @@ def _significant(found: Findings, model: str) -> Verdict:
         f"{model} is significantly better in {own:.1f} % of {len(rows)} comparisons "
         f"({raw:.1f} % before adjustment), and significantly worse in {worse:.1f} %."
     )
-    paper = found.numbers.loc["significant", "value"]
+    paper = found.numbers["value"]["significant"]
     return Verdict(f"{paper:g} %", f"{own:.1f} %", grade(own, paper, "least"), why)
 
 # %% ../../nbs/replication/83_claims.ipynb #d40866fd

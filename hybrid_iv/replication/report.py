@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from ..arbitrage.constraints import KINDS
 from ..evaluation.evaluation import result_table
 from ..metrics import REPORT_HORIZONS
+from ..models.registry import MODEL_COLOURS
 from ..plot import model_colours
 from .claims import ABLATION_METRICS
 from ..surface import HybridIVError
@@ -75,7 +76,7 @@ def plot_error_by_region(
     ax = _axes(ax, "region of the surface", "MAE / persistence", title)
     ax.axhline(1.0, color="black", linewidth=1.2)
     width = 0.8 / len(names)
-    for i, (name, colour) in enumerate(model_colours(names).items()):
+    for i, (name, colour) in enumerate(model_colours(names, MODEL_COLOURS).items()):
         place = np.arange(table.shape[1]) + (i - (len(names) - 1) / 2) * width
         ax.bar(place, table.loc[name] - 1, width, bottom=1.0, color=colour, label=name)
     ax.set_xticks(range(table.shape[1]), list(table.columns))
@@ -128,7 +129,7 @@ def plot_pareto(
     ax = _axes(ax, "breaches of either kind, % of places", "MAE, vol points", title)
     front = table[table["best"]].sort_values("breaches")
     ax.step(front["breaches"], front["mae"], where="post", color="#999999", linewidth=1.2)
-    for name, colour in model_colours(list(map(str, table.index))).items():
+    for name, colour in model_colours(list(map(str, table.index)), MODEL_COLOURS).items():
         row = table.loc[name]
         marker = "o" if row["best"] else "x"
         ax.plot(row["breaches"], row["mae"], marker, color=colour, markersize=6, label=name)
@@ -184,7 +185,7 @@ def plot_co_movement(
     ax = _axes(ax, "trading days ahead", "mean correlation between assets", title)
     realised = rows.groupby("horizon")["realised"].mean()
     ax.plot(realised.index, realised, "o-", color="black", linewidth=2.2, label="realised")
-    for name, colour in model_colours(list(rows["model"].unique())).items():
+    for name, colour in model_colours(list(rows["model"].unique()), MODEL_COLOURS).items():
         own = rows[rows["model"] == name].groupby("horizon")["forecast"].mean()
         ax.plot(own.index, own, "o-", color=colour, markersize=4, label=name)
     _legend_beside(ax)

@@ -87,14 +87,14 @@ def _market_tables(market: int, found: Mapping[str, xr.Dataset]) -> dict[str, li
     for name, task in _tasks(market).items():
         if name not in found or task.part != "test":
             continue
-        judged, labels = found[name], {"seed": market, "model": task.model}
+        judged, model = found[name], task.model
         mean = judged["absolute"].mean("asset").to_series().rename("loss").reset_index()
-        losses.append(mean.assign(**labels))
+        losses.append(mean.assign(seed=market, model=model))
         table = unpack_table(judged, "metrics")
         metrics.append(table[(table[["asset", "region", "regime"]] == "all").all(axis=1)])
-        if MODELS[task.model].tested:
-            at = {"horizon": horizons, "share": json.loads(judged.attrs["shares"])}
-            shares.append(pd.DataFrame({**labels, **at}))
+        if MODELS[model].tested:
+            own = {"horizon": horizons, "share": json.loads(judged.attrs["shares"])}
+            shares.append(pd.DataFrame({"seed": market, "model": model, **own}))
     return {"losses": losses, "metrics": metrics, "gates": shares}
 
 # %% ../../nbs/replication/87_seeds.ipynb #d3f46c95

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -333,8 +333,8 @@ def _co_movement(found: Gathered) -> pd.DataFrame:
     case, parts = found.case, []
     for model, stored in attentions(found).items():
         stress = stressed_origins(attention_of(stored), case.panel, case.split)
-        names = {"dataset": case.name, "model": model}
-        parts.append(co_movement_table(stored["iv"], case.panel, stress, **names))
+        made = co_movement_table(stored["iv"], case.panel, stress, dataset=case.name, model=model)
+        parts.append(made)
     return _joined(parts, CO_MOVEMENT_COLUMNS)
 
 # %% ../../nbs/replication/81_study.ipynb #e379726c
@@ -509,8 +509,10 @@ def write_table(
     digits: int = 10,  # significant ones
 ) -> None:
     "Write a table: same numbers, same bytes."
-    form = {"index": False, "float_format": f"%.{digits}g", "lineterminator": "\n"}
-    replace_atomically(path, lambda temporary: table.to_csv(temporary, **form))
+    def write(draft: Path) -> None:
+        table.to_csv(draft, index=False, float_format=f"%.{digits}g", lineterminator="\n")
+
+    replace_atomically(path, write)
 
 # %% ../../nbs/replication/81_study.ipynb #60975301
 def write_results(
@@ -541,8 +543,9 @@ def write_study(
             shown = [model for model in (HYBRID, PERSISTENCE) if model in one.stages]
             kept = {model: one.stages[model].result()["iv"].drop_attrs() for model in shown}
             small = {model: {"dtype": "float32", "zlib": True, "complevel": 1} for model in kept}
-            mode, group = ("w", None) if name == first else ("a", name)
             data = xr.Dataset(kept).assign_attrs(dataset=name)
+            group = None if name == first else name
+            mode: Literal["w", "a"] = "w" if name == first else "a"
             data.to_netcdf(path, mode, group=group, engine="netcdf4", encoding=small)
 
     replace_atomically(folder / "forecasts.nc", write)

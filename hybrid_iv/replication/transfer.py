@@ -26,9 +26,9 @@ from ..data.carry import forward_over_spot
 from ..data.datasets import load_dataset
 from ..data.features import default_split, last_known
 from ..evaluation.significance import ratio_interval
-from ..market.prior import PriorConfig, draw_market
+from ..market.prior import Dynamics, PriorConfig, draw_market
 from ..metrics import REPORT_HORIZONS, error_over_persistence
-from ..models.gate import GATE_HORIZONS, extended_errors
+from ..models.gate import GATE_HORIZONS, MonthlyGate, extended_errors
 from ..models.hybrid import NetworkForecaster, panel_hybrid
 from ..models.network import HybridConfig
 from ..models.files import save_hybrid
@@ -219,8 +219,8 @@ def transfer_pieces() -> dict[str, Entry]:  # by name: dataset, or `prior` and t
     "Three real panels and twenty unseen markets."
 
     def walk(name: str, year: int) -> Entry:
-        made, settings = timed(lambda: walked_tables(name, year)), _on_dataset(name)
-        settings = {**settings, "first": year, "weights": weights}
+        made, on = timed(lambda: walked_tables(name, year)), _on_dataset(name)
+        settings = {**on, "first": year, "weights": weights}
         return Entry(f"experiments/transfer {name}", settings, (_CODE,), made)
 
     def market(number: int) -> Entry:
@@ -255,7 +255,7 @@ def transfer_tables(
     return tables
 
 # %% ../../nbs/replication/85_transfer.ipynb #6245e5a8
-LEFT_OUT = "rough"
+LEFT_OUT: Dynamics = "rough"
 
 # %% ../../nbs/replication/85_transfer.ipynb #05a3b3f9
 def left_out_config() -> PretrainingConfig:
@@ -324,11 +324,13 @@ def gate_trials(
     panel: xr.Dataset,  # validated panel
     first: int,  # row of the first origin
     stride: int,  # origins taken: every so many rows
-) -> pd.DataFrame:  # half_life (calendar days), caution, horizon, ratio
-    "Error over persistence's of gated steps, unprojected, for every pair of settings."
+) -> pd.DataFrame:  # half_life (calendar days), caution, horizon, ratio to persistence's error
+    "Error of gated steps for every pair of settings. Raises `HybridIVError` for another gate."
     rows = np.arange(first, panel.sizes["date"] - max(REPORT_HORIZONS), stride)
     fitted_before(hybrid, panel, first)
     gate, ahead = hybrid.gate, rows[:, None] + np.array(REPORT_HORIZONS)
+    if not isinstance(gate, MonthlyGate) or gate.noted is None:
+        raise HybridIVError(f"gate trials: need a MonthlyGate, got {type(gate).__name__}")
     whole = hybrid.steps(panel, rows, REPORT_HORIZONS)
     gate = replace(gate, noted=extended_errors(gate.noted, panel, hybrid.steps))
     today, target = last_known(np.log(panel["iv"].values))[rows][:, None], panel["iv"].values[ahead]
@@ -378,8 +380,10 @@ def gate_choice_tables(
     "Mean over markets of the error of every pair."
     tables = [unpack_table(one, "table") for name, one in found.items() if name != "network"]
     keys = ["dataset", "half_life", "caution", "horizon"]
-    mean = pd.concat(tables).groupby(keys, as_index=False)["ratio"].mean() if tables else None
-    return {} if mean is None else {"gate_choice": mean}
+    if not tables:
+        return {}
+    mean = pd.concat(tables).groupby(keys)["ratio"].mean()
+    return {"gate_choice": mean.reset_index()}
 
 # %% ../../nbs/replication/85_transfer.ipynb #3bfb9703
 REFIT_YEARS, VALID_ROWS = range(2000, 2019), 252
@@ -400,8 +404,8 @@ def refit_year(
     panel = load_dataset("spx-factors")
     edges = [np.datetime64(f"{one}-01-01") for one in (year, year + 1)]
     begin, end = np.searchsorted(panel["date"].values, edges)
-    hybrid, days = _fitted(panel_hybrid(config), panel, begin), panel["date"].values[begin:end]
-    past = panel.isel(date=slice(end))
+    hybrid = _fitted(panel_hybrid(config), panel, begin)
+    past, days = panel.isel(date=slice(end)), pd.DatetimeIndex(panel["date"].values[begin:end])
     return xr.Dataset({"iv": hybrid.forecast(past, days, REPORT_HORIZONS)})
 
 # %% ../../nbs/replication/85_transfer.ipynb #6298d13a
@@ -415,7 +419,8 @@ def refit_pieces(
         days = panel["date"].values
         begin = int(np.searchsorted(days, np.datetime64(f"{REFIT_YEARS[0]}-01-01")))
         hybrid = _fitted(shipped_hybrid(), panel, begin)
-        return xr.Dataset({"iv": hybrid.forecast(panel, days[begin:], REPORT_HORIZONS)})
+        origins = pd.DatetimeIndex(days[begin:])
+        return xr.Dataset({"iv": hybrid.forecast(panel, origins, REPORT_HORIZONS)})
 
     on, made = _on_dataset("spx-factors"), {}
     for year in REFIT_YEARS:

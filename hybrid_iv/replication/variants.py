@@ -128,14 +128,15 @@ def _linear(
     vae = SurfaceVAE(PRIOR_GRID, config.network.vae)
     vae.encoder = nn.Sequential()
     vae.to_moments = nn.Linear(cells + len(FEATURE_NAMES), vae.to_moments.out_features)
-    vae.decoder = nn.Sequential(nn.Linear(latent, cells))
+    decode = nn.Linear(latent, cells)
+    vae.decoder = nn.Sequential(decode)
     with torch.no_grad():
         for parameter in vae.to_moments.parameters():
             parameter.zero_()
         vae.to_moments.weight[:latent, :cells] = axes / sizes
         vae.to_moments.bias[:latent] = -(axes / sizes) @ middle
-        vae.decoder[0].weight.copy_((axes * sizes).T)
-        vae.decoder[0].bias.copy_(middle)
+        decode.weight.copy_((axes * sizes).T)
+        decode.bias.copy_(middle)
     return vae
 
 # %% ../../nbs/replication/86_variants.ipynb #65226822
