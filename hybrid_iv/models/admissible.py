@@ -167,9 +167,11 @@ class ArbitrageFree:
         return _decoded(self.encoder, today, moved)
 
 # %% ../../nbs/models/55_admissible.ipynb #311839b2
-def _tried_origins(rows: np.ndarray, origins: int) -> tuple[np.ndarray, list[int]]:
+def _tried_origins(
+    rows: np.ndarray, longest: int, origins: int
+) -> tuple[np.ndarray, list[int]]:
     "Rows of validation from which the ways are tried, and the horizons that fit."
-    horizons = [h for h in REPORT_HORIZONS if h < len(rows)]
+    horizons = [h for h in REPORT_HORIZONS if h <= min(longest, len(rows) - 1)]
     if not horizons:
         raise HybridIVError(f"hybrid: {len(rows)} validation rows are too few to compare the ways")
     last = len(rows) - 1 - horizons[-1]
@@ -183,10 +185,11 @@ def compare_ways(
     rows: np.ndarray,  # validation rows, consecutive
     steps: Callable[[np.ndarray, list[int]], np.ndarray],  # of ln iv, from rows and horizons
     shares: Callable[[np.ndarray, list[int]], np.ndarray],  # shrinkage weights, likewise
+    longest: int = 30,  # longest horizon that the steps were trained for, trading rows
     origins: int = 12,  # origins tried, evenly spread
 ) -> pd.DataFrame:  # error over persistence: way by horizon, as far as they go
     "Each way on some validation origins. Raises `HybridIVError` for fewer than two rows."
-    at, horizons = _tried_origins(rows, origins)
+    at, horizons = _tried_origins(rows, longest, origins)
     today, target = np.log(iv[at]), at[:, None] + np.array(horizons)
     counts = observed[target] & np.isfinite(iv[target]) & np.isfinite(today)[:, None]
     made, weights = steps(at, horizons), shares(at, horizons)

@@ -230,7 +230,7 @@ class OpenGate(Gate):
 # %% ../../nbs/models/41_gate.ipynb #3fb9e311
 @dataclass(frozen=True)
 class ValidatedGate(Gate):
-    "One weight for each horizon, settled on days that the network did not learn from."
+    "One weight for each horizon, settled on validation days."
 
     longest: int = 30  # longest horizon that has a weight of its own, trading rows
     last_rows: int | None = None  # most rows that are looked at, the last ones; None: all

@@ -233,7 +233,7 @@ def ways_on_validation(
     }
     iv, observed = last_known(panel["iv"].values), panel["observed"].values
     steps, shares = partial(model.steps, panel), partial(model.shares, panel)
-    return compare_ways(ways, iv, observed, rows, steps, shares)
+    return compare_ways(ways, iv, observed, rows, steps, shares, model.longest)
 
 # %% ../../nbs/models/56_hybrid.ipynb #65c3605b
 def check_long_enough(
