@@ -23,8 +23,8 @@ from ..surface import SURFACE_AXES, Grid, HybridIVError, logger
 from ..surface import panel_hash, progress, validate_panel
 
 # %% auto #0
-__all__ = ['FORECAST_AXES', 'ROUNDING', 'check_same_panel', 'origin_index', 'Forecaster', 'Persistence', 'Refit', 'Projected',
-           'EachAsset', 'scramble_after', 'check_forecaster']
+__all__ = ['FORECAST_AXES', 'ROUNDING', 'check_same_panel', 'origin_index', 'joined_parts', 'Forecaster', 'Persistence', 'Refit',
+           'Projected', 'EachAsset', 'scramble_after', 'check_forecaster']
 
 # %% ../../nbs/models/40_forecaster.ipynb #8ce3097b
 FORECAST_AXES = ("origin", "horizon", *SURFACE_AXES)  # order of the axes of a forecast
@@ -86,6 +86,17 @@ def _labelled(
     coordinates |= {axis: history[axis].values for axis in SURFACE_AXES}
     filled = np.where(np.isfinite(values), values, known)
     return xr.DataArray(filled, coordinates, FORECAST_AXES, name="iv")
+
+# %% ../../nbs/models/40_forecaster.ipynb #a7d31c51
+def joined_parts(
+    train: xr.Dataset,  # validated panel of the training days
+    valid: xr.Dataset,  # validated panel of the days directly after
+) -> xr.Dataset:  # both, one after the other
+    "Training and validation days as one panel; refused where they differ in any other axis."
+    return xr.concat(
+        [train, valid], "date",
+        data_vars="minimal", coords="minimal", compat="override", join="exact",
+    )  # fmt: skip
 
 # %% ../../nbs/models/40_forecaster.ipynb #c5049290
 class Forecaster(ABC):

@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 from ..data.features import last_known
 from .cell import HAR_WINDOWS, IV_FLOOR, CellForecaster, batched_least_squares
 from .cell import bounded_iv, known_log_iv, lagged, largest_root, trailing_means
+from .forecaster import joined_parts
 from ..surface import TRADING_DAYS, Item, progress
 
 # %% auto #0
@@ -113,7 +114,7 @@ class VarianceForecaster(CellForecaster):
         "Mean expected variance over the option's life, annual, (row, horizon, asset, maturity)."
 
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
-        self.seen, maturities = _joined(train, valid), np.array(self.grid.maturities)
+        self.seen, maturities = joined_parts(train, valid), np.array(self.grid.maturities)
         self.days = np.maximum(np.round(maturities * TRADING_DAYS).astype(int), 1)
         self.offsets: dict[int, np.ndarray] = {}  # by horizon, (asset, maturity, moneyness), log
         self._count(np.repeat(self._learn(self.seen), np.prod(self.grid.shape)))
@@ -133,14 +134,6 @@ class VarianceForecaster(CellForecaster):
                 self.offsets[h] = _median_gap(known_log_iv(self.seen)[h:], expected)
             out += np.stack([self.offsets[h] for h in horizons])
         return bounded_iv(out)
-
-# %% ../../nbs/models/43_garch.ipynb #d31031db
-def _joined(train: xr.Dataset, valid: xr.Dataset) -> xr.Dataset:
-    "The two parts as one panel."
-    return xr.concat(
-        [train, valid], "date",
-        data_vars="minimal", coords="minimal", compat="override", join="exact",
-    )  # fmt: skip
 
 # %% ../../nbs/models/43_garch.ipynb #0aa0e96f
 def _median_gap(log_iv: np.ndarray, expected: np.ndarray) -> np.ndarray:

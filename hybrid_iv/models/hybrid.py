@@ -20,7 +20,9 @@ from ..arbitrage.mixture import MixtureHead
 from ..data.carry import forward_over_spot
 from ..data.features import check_horizons, last_known, recent
 from .admissible import ArbitrageFree, HeadEncoder, compare_ways, train_head_encoder
-from .forecaster import FORECAST_AXES, Forecaster, check_same_panel, origin_index
+from hybrid_iv.models.forecaster import (
+    FORECAST_AXES, Forecaster, check_same_panel, joined_parts, origin_index,
+)  # fmt: skip
 from .gate import Gate, OpenGate, ValidatedGate
 from .network import FreeBy, HybridConfig, HybridNetwork, train_dynamics
 from .training import DeviceConfig, Job, StageRecord
@@ -81,14 +83,6 @@ def read_panel(
         looked.append(weights)
     return np.concatenate(steps), np.concatenate(looked)
 
-# %% ../../nbs/models/56_hybrid.ipynb #5d00d67b
-def _joined(train: xr.Dataset, valid: xr.Dataset) -> xr.Dataset:
-    "Training and validation days as one panel; refused where they differ in any other axis."
-    return xr.concat(
-        [train, valid], "date",
-        data_vars="minimal", coords="minimal", compat="override", join="exact",
-    )  # fmt: skip
-
 # %% ../../nbs/models/56_hybrid.ipynb #7deadb9c
 class NetworkForecaster(Forecaster):
     "A network, a view, a gate, and a way to be admissible."
@@ -128,7 +122,7 @@ class NetworkForecaster(Forecaster):
 
     def _fit(self, train: xr.Dataset, valid: xr.Dataset) -> None:
         "Train if there is a recipe, settle the gate, choose the way."
-        both, cut = _joined(train, valid), train.sizes["date"]
+        both, cut = joined_parts(train, valid), train.sizes["date"]
         if self.recipe is not None:
             self.trained = self.recipe(both, cut)
         self.view.check(self.grid, self.network.vae.grid)

@@ -16,7 +16,7 @@ import xarray as xr
 
 from ..arbitrage.constraints import breaches
 from ..data.features import check_horizons
-from .forecaster import Forecaster
+from .forecaster import Forecaster, joined_parts
 from ..metrics import error_over_persistence
 from .network import HybridConfig
 from .paper_hybrid import PaperConfig
@@ -163,10 +163,7 @@ def tune(
     import optuna
 
     check_horizons(horizons)
-    both = [validate_panel(train), validate_panel(valid)]
-    panel = xr.concat(
-        both, "date", data_vars="minimal", coords="minimal", compat="override", join="exact"
-    )
+    panel = joined_parts(validate_panel(train), validate_panel(valid))
     parts = blocked_folds(panel.sizes["date"], folds, gap=horizons[-1])
     if quiet():
         optuna.logging.set_verbosity(optuna.logging.WARNING)
